@@ -1,0 +1,35 @@
+/*
+ * Where everything is.
+ *
+ *   guest virtual                         what                   host virtual
+ *   0x000000010000 .. 0x500000000000      the arena: all that    the same
+ *                                         the program maps
+ *     0x000000400000                        programs at fixed addresses
+ *     0x155555554000 +random                PIE programs, then brk
+ *     ... .. DUNE_STACK_TOP - 1 GiB -random mmap area, top down
+ *     DUNE_STACK_TOP                        first thread's stack, downwards
+ *   0x500000000000 .. 0x500000001000      guard, never mapped    guard
+ *   0x501000000000 .. 0x501004000000      ring 0 area            anywhere
+ *   0x502000000000 ..                     vvar pages             anywhere
+ *   above 0x550000000000                  nothing                the monitor
+ *
+ *   guest physical
+ *   0 .. 64 MiB                           ring 0 area
+ *   64 MiB * n                            windows, in order of first use
+ */
+#ifndef DUNE_KERN_LAYOUT_H
+#define DUNE_KERN_LAYOUT_H
+
+#define DUNE_ARENA_LO		0x000000010000ul
+#define DUNE_ARENA_HI		0x500000000000ul
+#define DUNE_EXE_BASE		0x155555554000ul
+#define DUNE_STACK_TOP		0x4ffffffff000ul
+
+#define DUNE_RING0_GVA		0x501000000000ul
+#define DUNE_RING0_SIZE		DUNE_WINDOW_SIZE
+#define DUNE_VVAR_GVA		0x502000000000ul
+
+#define DUNE_WINDOW_SHIFT	26
+#define DUNE_WINDOW_SIZE	(1ul << DUNE_WINDOW_SHIFT)
+
+#endif

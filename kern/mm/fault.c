@@ -1,0 +1,273 @@
+/* Guest page faults: what they mean, and filling in entries. */
+#include "kern/mm/internal.h"
+
+#include <errno.h>
+#include "kern/err.h"
+#include "kern/mm/uaccess.h"
+
+/* Error code bits of #PF (SDM vol. 3, 4.7). */
+#define PF_WRITE	(1 << 1)
+#define PF_FETCH	(1 << 4)
+
+/* Brought in on the host with the page that was touched. */
+#define AROUND		(64ul << 10)
+#define WINDOW		(256ul << 10)
+
+/* EFAULTs of KVM_RUN with no mapping taken away in between. */
+#define EFAULTS_SUSPECT	4
+#define EFAULTS_LOST	12
+
+static bool allowed(uint32_t prot, uint32_t error)
+{
+	if (error & PF_WRITE)
+		return prot & PROT_WRITE;
+	if (error & PF_FETCH)
+		return prot & PROT_EXEC;
+	return prot;
+}
+
+/*
+ * A touch below a GROWSDOWN region. The host's mapping has the same flag:
+ * touching it ourselves asks the host whether it may grow (stack limit,
+ * gap to the mapping below) and makes it so.
+ */
+static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
+{
+	const struct dune_region *r = dune_region_next(&mm->regions, addr);
+	dune_gva_t page = DUNE_PAGE_DOWN(addr);
+
+	if (!r || !(r->flags & DUNE_R_GROWSDOWN) || !r->prot ||
+	    dune_touch(addr, r->prot & PROT_WRITE))
+		return NULL;
+	if (dune_region_insert(&mm->regions, page, r->start - page, r->prot,
+			       r->flags))
+		return NULL;
+	return dune_region_find(&mm->regions, addr);
+}
+
+static bool whole_span(const struct dune_region *r, dune_gva_t span)
+{
+	return r->flags & DUNE_R_HUGE && r->start <= span &&
+	       r->end >= span + DUNE_LARGE_SIZE &&
+	       !(r->flags & (DUNE_R_FILE | DUNE_R_SHARED | DUNE_R_CAREFUL));
+}
+
+/*
+ * Memory that a program asks for and then mostly fills: a window of it is
+ * brought in and mapped at a time. Else a page at a time would do, but each
+ * costs a fault in KVM, 24 us under shadow paging; with present and writable
+ * pages KVM maps eight for one fault. Spent for nothing is less than with
+ * the large pages that many systems give to every program.
+ */
+static bool windowed(const struct dune_region *r)
+{
+	return r->prot & PROT_WRITE &&
+	       !(r->flags & (DUNE_R_FILE | DUNE_R_SHARED | DUNE_R_SPARSE |
+			     DUNE_R_STACK | DUNE_R_GROWSDOWN));
+}
+
+/* Entries for one region's part of [lo, hi), which is in one 2 MiB span. */
+static int map_part(struct dune_mm *mm, const struct dune_region *r,
+		    dune_gva_t lo, dune_gva_t hi)
+{
+	dune_gpa_t gpa;
+	int err;
+
+	if (lo < r->start)
+		lo = r->start;
+	if (hi > r->end)
+		hi = r->end;
+	err = dune_vm_back(mm->vm, lo, &gpa);
+	if (err)
+		return err;
+	err = dune_pt_map_range(&mm->vm->pt, lo, hi - lo, gpa,
+				dune_pte_flags(r->prot));
+	return err == -EEXIST ? 0 : err;
+}
+
+/*
+ * Fills the 2 MiB around va, where the entries share a table: with its
+ * neighbours filled in the same go, a library's segments cost one fault.
+ */
+static int map_span(struct dune_mm *mm, const struct dune_region *r,
+		    dune_gva_t va)
+{
+	dune_gva_t span = va & DUNE_LARGE_MASK, end = span + DUNE_LARGE_SIZE;
+	dune_gpa_t gpa;
+	int err;
+
+	if (whole_span(r, span)) {
+		err = dune_vm_back(mm->vm, span, &gpa);
+		if (!err)
+			err = dune_pt_map_large(&mm->vm->pt, span, gpa,
+						dune_pte_flags(r->prot));
+		if (err != -EEXIST)
+			return err;
+	}
+	if (windowed(r)) {
+		va &= ~(WINDOW - 1);
+		err = map_part(mm, r, va, va + WINDOW);
+		if (err)
+			return err;
+	}
+	for (r = dune_region_next(&mm->regions, span); r && r->start < end;
+	     r = dune_region_next(&mm->regions, r->end)) {
+		if (!r->prot || r->flags & DUNE_R_CAREFUL ||
+		    (windowed(r) && r->end - r->start > AROUND))
+			continue;
+		err = map_part(mm, r, span, end);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void populate(dune_gva_t lo, dune_gva_t hi, int advice)
+{
+	madvise(dune_host_addr(lo), hi - lo, advice);
+}
+
+/*
+ * Brings in what map_span() has mapped, or 64 KiB of it. A stack grows the
+ * other way. Of a file only for reading: a private copy made early would
+ * miss what is written to the file later. Failing is fine: the page comes
+ * when it is touched.
+ */
+static void populate_around(struct dune_region r, dune_gva_t va)
+{
+	dune_gva_t lo = DUNE_PAGE_DOWN(va), hi = lo + AROUND;
+	bool file = r.flags & DUNE_R_FILE;
+
+	if (!file && !(r.prot & PROT_WRITE))
+		return;
+	if (file) {
+		lo = va & ~(AROUND - 1);
+		hi = lo + AROUND;
+	} else if (windowed(&r)) {
+		lo = va & ~(WINDOW - 1);
+		hi = lo + WINDOW;
+	} else if (r.flags & (DUNE_R_STACK | DUNE_R_GROWSDOWN)) {
+		hi = lo + DUNE_PAGE_SIZE;
+		lo = hi - AROUND;
+	}
+	if (lo < r.start)
+		lo = r.start;
+	if (hi > r.end)
+		hi = r.end;
+	populate(lo, hi, file ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+}
+
+void dune_mm_prefill(struct dune_mm *mm, dune_gva_t start, uint64_t len)
+{
+	const struct dune_region *r = dune_region_find(&mm->regions, start);
+	dune_gva_t end = start + len, at, stop;
+
+	for (at = start; at < end; at = stop) {
+		stop = (at & DUNE_LARGE_MASK) + DUNE_LARGE_SIZE;
+		if (stop > end)
+			stop = end;
+		if (map_part(mm, r, at, stop))
+			return;
+	}
+	populate(start, end, MADV_POPULATE_WRITE);
+}
+
+/*
+ * A region whose file may end early: the host decides for each page. The
+ * touch may wait for a disk: the lock is given up, the region found again.
+ */
+static enum dune_fault careful_fault(struct dune_mm *mm, dune_gva_t addr,
+				     uint32_t error)
+{
+	dune_gva_t page = DUNE_PAGE_DOWN(addr);
+	enum dune_fault ret = DUNE_FAULT_OK;
+	const struct dune_region *r;
+	int err;
+
+	pthread_mutex_unlock(&mm->lock);
+	err = dune_touch(addr, error & PF_WRITE);
+	pthread_mutex_lock(&mm->lock);
+	mm->efaults = 0;
+	r = dune_region_find(&mm->regions, addr);
+	if (!r || !(r->flags & DUNE_R_CAREFUL) || !allowed(r->prot, error))
+		return DUNE_FAULT_OK;	/* changed meanwhile: fault again */
+	if (err)
+		ret = DUNE_FAULT_BUS;
+	else if (map_part(mm, r, page, page + DUNE_PAGE_SIZE))
+		ret = DUNE_FAULT_OOM;
+	return ret;
+}
+
+enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
+			      uint32_t error)
+{
+	enum dune_fault ret = DUNE_FAULT_OK;
+	const struct dune_region *r;
+	struct dune_region copy = { 0 };
+
+	if (!dune_access_ok(addr, 1))
+		return DUNE_FAULT_MAPERR;
+	pthread_mutex_lock(&mm->lock);
+	mm->faults++;
+	r = dune_region_find(&mm->regions, addr);
+	if (!r)
+		r = grow_down(mm, addr);
+	if (!r) {
+		ret = DUNE_FAULT_MAPERR;
+	} else if (!allowed(r->prot, error)) {
+		ret = DUNE_FAULT_ACCERR;
+	} else if (r->flags & DUNE_R_CAREFUL) {
+		ret = careful_fault(mm, addr, error);
+	} else {
+		copy = *r;
+		if (map_span(mm, r, addr))
+			ret = DUNE_FAULT_OOM;
+	}
+	pthread_mutex_unlock(&mm->lock);
+	if (ret == DUNE_FAULT_OK && copy.end)
+		populate_around(copy, addr);
+	return ret;
+}
+
+static void make_careful(struct dune_mm *mm, struct dune_region *r)
+{
+	r->flags |= DUNE_R_CAREFUL;
+	dune_pt_unmap(&mm->vm->pt, r->start, r->end - r->start, &mm->forget);
+	mm->forget = true;
+}
+
+/* If a file is shorter than its mapping, the last page shows it. */
+static bool ends_early(const struct dune_region *r)
+{
+	return r->flags & DUNE_R_FILE && r->prot && dune_touch(r->end - 1, 0);
+}
+
+int dune_mm_careful(struct dune_mm *mm)
+{
+	struct dune_regions *rs = &mm->regions;
+	bool suspect, lost;
+	size_t i;
+
+	pthread_mutex_lock(&mm->lock);
+	if (mm->changes != mm->efault_changes)
+		mm->efaults = 0;
+	mm->efault_changes = mm->changes;
+	mm->efaults++;
+	/*
+	 * A full disk under a shared file, or no huge pages left, does not
+	 * show in the last page. So when it goes on, suspect every mapping.
+	 */
+	suspect = mm->efaults == EFAULTS_SUSPECT;
+	for (i = 0; i < rs->n; i++) {
+		struct dune_region *r = &rs->v[i];
+
+		if (suspect ? r->prot && !(r->flags & DUNE_R_VDSO) :
+			      ends_early(r))
+			make_careful(mm, r);
+	}
+	dune_mm_changed(mm);
+	lost = mm->efaults > EFAULTS_LOST;
+	pthread_mutex_unlock(&mm->lock);
+	return lost ? dune_err(-EFAULT, "KVM cannot reach a page that the "
+			       "program has mapped") : 0;
+}

@@ -1,0 +1,114 @@
+/*
+ * Calls about processes by number: signals, and settings of other processes.
+ *
+ * Itself, a process may always signal. For others the host kernel decides
+ * where Landlock keeps signals inside the sandbox (ABI 6); before, the broker
+ * knows who belongs to it. -1 would mean everything the user runs: never.
+ */
+#include <limits.h>
+#include <linux/magic.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kern/broker/broker.h"
+#include "kern/sys/internal.h"
+#include "kern/task/task.h"
+
+#define LANDLOCK_ABI_SIGNAL_SCOPE 6
+
+#define OUTSIDE "process outside the sandbox"
+
+/* May the process (or the group it leads) be signalled? */
+static bool reachable(struct dune_task *t, int pid)
+{
+	if (pid == dune_own(SYS_getpid))
+		return true;
+	if (t->proc->policy->landlock_abi >= LANDLOCK_ABI_SIGNAL_SCOPE)
+		return true;
+	/* a child, if only just forked and unknown to the broker yet */
+	if (pid > 0 && dune_own(SYS_waitid, P_PID, pid, 0, WEXITED | WNOHANG |
+				WNOWAIT | __WALL, 0) == 0)
+		return true;
+	return t->proc->broker >= 0 &&
+	       dune_broker_member(t->proc->broker, pid) == 0;
+}
+
+/* kill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open */
+long dune_sys_kill(struct dune_task *t, struct dune_call *c)
+{
+	int pid = c->arg[0];
+
+	if (pid == -1)
+		return dune_violation(c, "signal to everything", -EPERM);
+	if (pid == INT_MIN)
+		return -ESRCH;		/* has no positive counterpart */
+	if (c->nr == SYS_kill && pid <= 0)
+		pid = pid ? -pid : dune_own(SYS_getpgid, 0);
+	if (pid > 0 && !reachable(t, pid))
+		return dune_violation(c, OUTSIDE, -EPERM);
+	return dune_forward_call(c);
+}
+
+/*
+ * pidfd_open gives out only what may be signalled. But before signals were
+ * kept inside by Landlock, a directory of /proc would do as well.
+ */
+long dune_sys_pidfd_signal(struct dune_task *t, struct dune_call *c)
+{
+	struct statfs fs;
+	long fd, ret;
+
+	if (t->proc->policy->landlock_abi >= LANDLOCK_ABI_SIGNAL_SCOPE)
+		return dune_forward_call(c);
+	fd = dune_fd_hold(t->proc, c->arg[0]);
+	if (fd < 0)
+		return fd;
+	c->arg[0] = fd;
+	if (dune_own(SYS_fstatfs, fd, &fs) || fs.f_type == PROC_SUPER_MAGIC)
+		ret = dune_violation(c, OUTSIDE, -EPERM);
+	else
+		ret = dune_forward_call(c);
+	dune_own(SYS_close, fd);
+	return ret;
+}
+
+/* Is it the caller, its process, or another thread of it? */
+static bool own(int pid)
+{
+	return pid == 0 ||
+	       dune_own(SYS_tgkill, dune_own(SYS_getpid), pid, 0) == 0;
+}
+
+long dune_sys_tkill(struct dune_task *t, struct dune_call *c)
+{
+	int tid = c->arg[0];
+
+	if (tid > 0 && !own(tid) && !reachable(t, tid))
+		return dune_violation(c, OUTSIDE, -EPERM);
+	return dune_forward_call(c);
+}
+
+/* sched_*: the process is the first argument */
+long dune_sys_own_pid(struct dune_task *t, struct dune_call *c)
+{
+	(void)t;
+	if (!own(c->arg[0]))
+		return dune_violation(c, "settings of another process",
+				      -EPERM);
+	return dune_forward_call(c);
+}
+
+/* getpriority ... ioprio_set: what kind of number, then the number */
+long dune_sys_own_who(struct dune_task *t, struct dune_call *c)
+{
+	bool io = c->nr == SYS_ioprio_get || c->nr == SYS_ioprio_set;
+	int process = io ? 1 /* IOPRIO_WHO_PROCESS */ : PRIO_PROCESS;
+
+	(void)t;
+	if ((int)c->arg[0] != process || !own(c->arg[1]))
+		return dune_violation(c, "settings of another process",
+				      -EPERM);
+	return dune_forward_call(c);
+}

@@ -1,0 +1,209 @@
+/* The guest's ring 0 image: descriptor tables, stubs, system registers. */
+#include "kern/vm/ring0.h"
+
+#include <errno.h>
+#include <string.h>
+#include "kern/err.h"
+#include "kern/vm/pagetable.h"
+
+extern const char dune_ring0_syscall_code[], dune_ring0_syscall_end[];
+extern const char dune_ring0_traps_code[], dune_ring0_traps_end[];
+
+/* 64-bit TSS (SDM vol. 3, 7.7) with the start of an I/O permission map. */
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t iomap_base;
+	uint8_t iomap[4];		/* ports 0x00-0x17, then all ones */
+} __attribute__((packed));
+
+struct gate {
+	uint16_t offset0;
+	uint16_t selector;
+	uint8_t ist;
+	uint8_t type;
+	uint16_t offset1;
+	uint32_t offset2;
+	uint32_t reserved;
+};
+
+#define GATE_INTERRUPT	0x8e		/* present, 64-bit interrupt gate */
+#define GATE_DPL3	0x60
+
+#define EFER_SCE	(1ul << 0)
+#define EFER_LME	(1ul << 8)
+#define EFER_LMA	(1ul << 10)
+#define EFER_NX		(1ul << 11)
+
+/* PE MP ET NE WP AM PG: as Linux has it, so that #AC and #MF work. */
+#define CR0_LINUX	0x80050033ul
+
+#define MSR_STAR	0xc0000081
+#define MSR_LSTAR	0xc0000082
+#define MSR_FMASK	0xc0000084
+/* What Linux clears at entry: ID VIF VIP AC RF NT IOPL OF DF IF TF ... */
+#define FMASK_LINUX	0x257fd5ul
+
+static dune_gva_t gva(size_t offset)
+{
+	return DUNE_RING0_GVA + offset;
+}
+
+/* Lock-free: tables are made while vm->lock is held, and while it is not. */
+char *dune_ring0_pages(struct dune_vm *vm, size_t bytes, dune_gpa_t *gpa)
+{
+	size_t at = __atomic_load_n(&vm->ring0_used, __ATOMIC_RELAXED);
+
+	do {
+		if (bytes > DUNE_RING0_SIZE - at)
+			return NULL;
+	} while (!__atomic_compare_exchange_n(&vm->ring0_used, &at, at + bytes,
+					      true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	*gpa = at;
+	return vm->ring0 + at;
+}
+
+static int map(struct dune_vm *vm, size_t offset, uint64_t flags)
+{
+	return dune_pt_map(&vm->pt, gva(offset), offset,
+			   flags | DUNE_PTE_A | DUNE_PTE_D);
+}
+
+static void make_idt(struct dune_vm *vm)
+{
+	struct gate *idt = (struct gate *)(vm->ring0 + DUNE_RING0_IDT);
+	unsigned int v;
+
+	for (v = 0; v < DUNE_TRAPS; v++) {
+		uint64_t stub = gva(DUNE_RING0_TRAPS + v * DUNE_TRAP_STUB);
+
+		idt[v].offset0 = stub;
+		idt[v].offset1 = stub >> 16;
+		idt[v].offset2 = stub >> 32;
+		idt[v].selector = DUNE_SEL_KERN_CS;
+		idt[v].ist = 1;
+		idt[v].type = GATE_INTERRUPT;
+		/* int3 and into are ring 3's to execute. */
+		if (v == 3 || v == 4)
+			idt[v].type |= GATE_DPL3;
+	}
+}
+
+int dune_ring0_init(struct dune_vm *vm)
+{
+	uint64_t entry = vm->kind.native_ring0 ? 0 : DUNE_PTE_U;
+	int r;
+
+	memcpy(vm->ring0 + DUNE_RING0_SYSCALL, dune_ring0_syscall_code,
+	       dune_ring0_syscall_end - dune_ring0_syscall_code);
+	memcpy(vm->ring0 + DUNE_RING0_TRAPS, dune_ring0_traps_code,
+	       dune_ring0_traps_end - dune_ring0_traps_code);
+	make_idt(vm);
+	r = map(vm, DUNE_RING0_SYSCALL, entry);
+	if (!r)
+		r = map(vm, DUNE_RING0_TRAPS, 0);
+	if (!r)
+		r = map(vm, DUNE_RING0_IDT, DUNE_PTE_NX);
+	return r;
+}
+
+int dune_ring0_block(struct dune_vm *vm, size_t *block)
+{
+	dune_gpa_t gpa;
+	char *page = dune_ring0_pages(vm, DUNE_BLOCK_SIZE, &gpa);
+	struct tss *tss;
+	uint64_t *gdt, base;
+	int r;
+
+	if (!page)
+		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
+	gdt = (uint64_t *)(page + DUNE_BLOCK_GDT);
+	tss = (struct tss *)(page + DUNE_BLOCK_TSS);
+	base = gva(gpa + DUNE_BLOCK_TSS);
+	gdt[DUNE_SEL_KERN_CS / 8] = 0x00af9b000000fffful;
+	gdt[DUNE_SEL_KERN_SS / 8] = 0x00cf93000000fffful;
+	gdt[DUNE_SEL_USER_SS / 8] = 0x00cff3000000fffful;
+	gdt[DUNE_SEL_USER_CS / 8] = 0x00affb000000fffful;
+	gdt[DUNE_SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 |
+				0x89ul << 40 | (base >> 24 & 0xff) << 56;
+	gdt[DUNE_SEL_TSS / 8 + 1] = base >> 32;
+	gdt[DUNE_SEL_CPUNODE / 8] = 0x0040f50000000000ul;
+	tss->ist[0] = gva(gpa + DUNE_BLOCK_STACK_TOP);
+	tss->rsp[0] = tss->ist[0];
+	/*
+	 * Ports ring 3 may use: none where it enters ring 0; where `syscall`
+	 * stays in ring 3, the one of the system call entry.
+	 */
+	tss->iomap_base = offsetof(struct tss, iomap);
+	memset(tss->iomap, 0xff, sizeof(tss->iomap));
+	if (!vm->kind.native_ring0)
+		tss->iomap[DUNE_PORT_SYSCALL / 8] &=
+			~(1u << DUNE_PORT_SYSCALL % 8);
+	r = map(vm, gpa, DUNE_PTE_W | DUNE_PTE_NX);
+	if (!r)
+		r = map(vm, gpa + DUNE_PAGE_SIZE, DUNE_PTE_W | DUNE_PTE_NX);
+	*block = gpa;
+	return r;
+}
+
+void dune_ring0_user_segments(struct kvm_sregs *s)
+{
+	const struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = DUNE_SEL_USER_CS, .type = 11,
+		.present = 1, .dpl = 3, .s = 1, .l = 1, .g = 1,
+	};
+	const struct kvm_segment data = {
+		.limit = 0xffffffff, .selector = DUNE_SEL_USER_SS, .type = 3,
+		.present = 1, .dpl = 3, .s = 1, .db = 1, .g = 1,
+	};
+	uint64_t fs = s->fs.base, gs = s->gs.base;
+
+	s->cs = code;
+	s->ss = s->ds = s->es = s->fs = s->gs = data;
+	/* Linux programs run with null data selectors. */
+	s->ds.selector = s->es.selector = 0;
+	s->fs.selector = s->gs.selector = 0;
+	s->fs.base = fs;
+	s->gs.base = gs;
+}
+
+void dune_ring0_sregs(const struct dune_vm *vm, size_t block,
+		      struct kvm_sregs *s)
+{
+	s->cr0 = CR0_LINUX;
+	s->cr3 = vm->pt.root;
+	s->cr4 = vm->kind.cr4;
+	s->efer = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
+	s->gdt.base = gva(block + DUNE_BLOCK_GDT);
+	s->gdt.limit = DUNE_SEL_CPUNODE | 7;
+	s->idt.base = gva(DUNE_RING0_IDT);
+	s->idt.limit = DUNE_TRAPS * sizeof(struct gate) - 1;
+	s->tr = (struct kvm_segment) {
+		.base = gva(block + DUNE_BLOCK_TSS),
+		.limit = sizeof(struct tss) - 1,
+		.selector = DUNE_SEL_TSS, .type = 11, .present = 1,
+	};
+	s->fs.base = s->gs.base = 0;
+	dune_ring0_user_segments(s);
+}
+
+unsigned int dune_ring0_msrs(struct kvm_msr_entry msr[DUNE_RING0_MSRS])
+{
+	msr[0] = (struct kvm_msr_entry) {
+		.index = MSR_STAR,
+		.data = (uint64_t)DUNE_SEL_STAR_USER << 48 |
+			(uint64_t)DUNE_SEL_KERN_CS << 32,
+	};
+	msr[1] = (struct kvm_msr_entry) {
+		.index = MSR_LSTAR, .data = gva(DUNE_RING0_SYSCALL),
+	};
+	msr[2] = (struct kvm_msr_entry) {
+		.index = MSR_FMASK, .data = FMASK_LINUX,
+	};
+	return DUNE_RING0_MSRS;
+}

@@ -1,0 +1,248 @@
+/* The VM: descriptors, slots, windows. */
+#include "kern/vm/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "kern/err.h"
+#include "kern/vm/ring0.h"
+
+/*
+ * Guest physical memory by windows: the ring 0 area, then one for small
+ * things (vvar, and a page whose slot comes and goes to make KVM forget),
+ * then the arena's windows.
+ */
+enum { SLOT_RING0, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
+
+#define GPA_VVAR	DUNE_WINDOW_SIZE
+#define GPA_FORGET	(DUNE_WINDOW_SIZE + DUNE_WINDOW_SIZE / 2)
+#define GPA_WINDOWS	(2 * DUNE_WINDOW_SIZE)
+
+#define HASH_SIZE	(2 * DUNE_MAX_WINDOWS)
+
+static int set_slot(struct dune_vm *vm, unsigned int slot, dune_gpa_t gpa,
+		    const void *host, size_t size, unsigned int flags)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = slot, .flags = flags, .guest_phys_addr = gpa,
+		.memory_size = size, .userspace_addr = (uintptr_t)host,
+	};
+
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
+		return dune_err(-errno,
+				"KVM refused a memory slot of %zu KiB: %s",
+				size >> 10, strerror(errno));
+	return 0;
+}
+
+static dune_gpa_t window_gpa(unsigned int index)
+{
+	return GPA_WINDOWS + ((dune_gpa_t)index << DUNE_WINDOW_SHIFT);
+}
+
+static int window_slot(struct dune_vm *vm, unsigned int index)
+{
+	return set_slot(vm, SLOT_WINDOWS + index, window_gpa(index),
+			(void *)((uint64_t)vm->window[index] <<
+				 DUNE_WINDOW_SHIFT),
+			DUNE_WINDOW_SIZE, 0);
+}
+
+/* Where number is, or the empty place where it belongs. */
+static uint32_t *hash_place(struct dune_vm *vm, uint32_t number)
+{
+	uint32_t i = number * 2654435761u % HASH_SIZE;
+
+	while (vm->window_hash[i] &&
+	       vm->window[vm->window_hash[i] - 1] != number)
+		i = (i + 1) % HASH_SIZE;
+	return &vm->window_hash[i];
+}
+
+int dune_vm_back(struct dune_vm *vm, dune_gva_t va, dune_gpa_t *gpa)
+{
+	uint32_t number = va >> DUNE_WINDOW_SHIFT;
+	uint32_t *place;
+	int r = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	place = hash_place(vm, number);
+	if (!*place) {
+		unsigned int index = vm->windows;
+
+		if (index >= vm->max_windows ||
+		    window_gpa(index + 1) > 1ul << vm->kind.gpa_bits) {
+			r = dune_err(-ENOMEM, "guest physical memory is used "
+				     "up: %u windows of 64 MiB", index);
+			goto out;
+		}
+		vm->window[index] = number;
+		r = window_slot(vm, index);
+		if (r)
+			goto out;
+		vm->windows = index + 1;
+		*place = index + 1;
+	}
+	*gpa = window_gpa(*place - 1) + (va & (DUNE_WINDOW_SIZE - 1));
+out:
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+void *dune_vm_table_page(struct dune_vm *vm, dune_gpa_t *gpa)
+{
+	return dune_ring0_pages(vm, DUNE_PAGE_SIZE, gpa);
+}
+
+void *dune_vm_table_host(struct dune_vm *vm, dune_gpa_t gpa)
+{
+	return vm->ring0 + gpa;
+}
+
+static int forget_slot(struct dune_vm *vm, size_t size)
+{
+	return set_slot(vm, SLOT_FORGET, GPA_FORGET, vm->ring0, size, 0);
+}
+
+/* Deleting a slot makes KVM drop all translations of the VM. */
+int dune_vm_forget(struct dune_vm *vm)
+{
+	int r;
+
+	pthread_mutex_lock(&vm->lock);
+	r = forget_slot(vm, DUNE_PAGE_SIZE);
+	if (!r)
+		r = forget_slot(vm, 0);
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
+int dune_vm_vvar(struct dune_vm *vm, void *host, size_t size, dune_gpa_t *gpa)
+{
+	int r = set_slot(vm, SLOT_VVAR, GPA_VVAR, host, size,
+			 KVM_MEM_READONLY);
+
+	if (r)
+		return r;
+	vm->vvar_host = host;
+	vm->vvar_size = size;
+	*gpa = GPA_VVAR;
+	return 0;
+}
+
+int dune_vm_take_fd(const struct dune_vm *vm, int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, vm->fd_floor);
+	int err = errno;
+
+	close(fd);
+	return high < 0 ? -err : high;
+}
+
+static int open_vm(struct dune_vm *vm)
+{
+	int fd;
+
+	vm->fd = -1;
+	/* EINTR: a signal while KVM waited for all CPUs. */
+	do
+		fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return dune_err(-errno, "/dev/kvm cannot make a VM: %s",
+				strerror(errno));
+	fd = dune_vm_take_fd(vm, fd);
+	if (fd < 0)
+		return dune_err(fd, "no descriptor left for the VM: raise "
+				"ulimit -n");
+	vm->fd = fd;
+	return set_slot(vm, SLOT_RING0, 0, vm->ring0, DUNE_RING0_SIZE, 0);
+}
+
+static void *pt_alloc(void *ctx, dune_gpa_t *gpa)
+{
+	return dune_vm_table_page(ctx, gpa);
+}
+
+static void *pt_host(void *ctx, dune_gpa_t gpa)
+{
+	return dune_vm_table_host(ctx, gpa);
+}
+
+int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
+		   const struct dune_kvm_kind *kind)
+{
+	int r;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->kvm_fd = kvm_fd;
+	vm->fd = -1;
+	vm->fd_floor = fd_floor;
+	vm->max_windows = DUNE_MAX_WINDOWS;
+	vm->kind = *kind;
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->window = malloc(DUNE_MAX_WINDOWS * sizeof(*vm->window));
+	vm->window_hash = calloc(HASH_SIZE, sizeof(*vm->window_hash));
+	vm->ring0 = mmap(NULL, DUNE_RING0_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!vm->window || !vm->window_hash || vm->ring0 == MAP_FAILED)
+		return dune_err(-ENOMEM, "no memory for a VM");
+	vm->ring0_used = DUNE_RING0_FREE;
+	vm->pt.alloc = pt_alloc;
+	vm->pt.host = pt_host;
+	vm->pt.ctx = vm;
+	r = dune_pt_init(&vm->pt);
+	if (!r)
+		r = dune_ring0_init(vm);
+	if (!r)
+		r = open_vm(vm);
+	return r;
+}
+
+/* The inherited vCPUs: unmapped and closed, or the old VM would live on. */
+static void drop_vcpus(struct dune_vm *vm)
+{
+	struct dune_vcpu *c, *next;
+
+	for (c = vm->all_vcpus; c; c = next) {
+		next = c->next_all;
+		munmap(c->run, vm->run_size);
+		close(c->fd);
+		free(c);
+	}
+	vm->all_vcpus = vm->free_vcpus = NULL;
+	vm->vcpus = 0;
+}
+
+void dune_vm_destroy(struct dune_vm *vm)
+{
+	drop_vcpus(vm);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->ring0 && vm->ring0 != MAP_FAILED)
+		munmap(vm->ring0, DUNE_RING0_SIZE);
+	free(vm->window);
+	free(vm->window_hash);
+	pthread_mutex_destroy(&vm->lock);
+}
+
+int dune_vm_rebuild(struct dune_vm *vm)
+{
+	unsigned int i;
+	int r;
+
+	drop_vcpus(vm);
+	close(vm->fd);
+	pthread_mutex_init(&vm->lock, NULL);
+	r = open_vm(vm);
+	if (!r && vm->vvar_host)
+		r = set_slot(vm, SLOT_VVAR, GPA_VVAR, vm->vvar_host,
+			     vm->vvar_size, KVM_MEM_READONLY);
+	for (i = 0; !r && i < vm->windows; i++)
+		r = window_slot(vm, i);
+	return r;
+}

@@ -1,0 +1,178 @@
+/*
+ * The virtual machine: KVM file descriptors, slots, the ring 0 area, vCPUs.
+ *
+ * Knows nothing of Linux programs. All calls return 0 or a negative errno and
+ * leave a message (err.h). Thread safety is stated at each call.
+ */
+#ifndef DUNE_KERN_VM_H
+#define DUNE_KERN_VM_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include "kern/layout.h"
+#include "kern/types.h"
+#include "kern/vm/pagetable.h"
+
+#define DUNE_MAX_CPUIDS 128
+
+/* What probe code in a throw-away vCPU found out about this KVM. */
+struct dune_kvm_kind {
+	bool native_ring0;	/* `syscall` raises the CPU to ring 0 */
+	bool host_pte_edits;	/* nested paging: host edits of PTEs count */
+	bool fsgsbase;		/* CR4.FSGSBASE usable by ring 3 */
+	bool tsc_matches;	/* guest rdtsc == host rdtsc: vDSO is usable */
+	unsigned int gpa_bits;	/* usable guest physical address bits */
+	unsigned int xsave_size;/* bytes of KVM_GET_XSAVE2 */
+	uint64_t xcr0;		/* state components of the guest */
+	uint64_t cr4;		/* what every vCPU gets */
+	unsigned int max_vcpus;
+	/* what the guest sees; asking KVM costs 0.3 ms, so it is kept */
+	unsigned int cpuids;
+	struct kvm_cpuid_entry2 cpuid[DUNE_MAX_CPUIDS];
+};
+
+/* "hardware (native ring 0, nested paging)" or the like; static storage. */
+const char *dune_kvm_kind_name(const struct dune_kvm_kind *kind);
+
+/*
+ * Opens /dev/kvm and checks the API version and the capabilities we need.
+ * Returns the descriptor (close-on-exec). -ENOENT, -EACCES, -ENODEV,
+ * -ENOTSUP with a message that says how to mend it.
+ */
+int dune_kvm_open(void);
+
+/*
+ * Runs the probe guest. About 2 ms; keep the result over fork and exec.
+ * all: also what is only told to people (host_pte_edits). Once at a time in a
+ * process; dune_kvm_probe_end() afterwards, also on failure: closing a VM
+ * takes a while, which a caller in a hurry can put off.
+ */
+int dune_kvm_probe(int kvm_fd, struct dune_kvm_kind *kind, bool all);
+void dune_kvm_probe_end(void);
+
+enum dune_exit {
+	DUNE_EXIT_SYSCALL,	/* u holds the caller's registers */
+	DUNE_EXIT_TRAP,		/* trap_vector, trap_error, trap_cr2, u */
+	DUNE_EXIT_INTR,		/* kicked by a signal; u valid if user_mode */
+	DUNE_EXIT_EFAULT,	/* KVM could not reach a host page; u valid */
+	DUNE_EXIT_DEAD,		/* anything else; dune_errmsg() says what */
+};
+
+struct dune_vm;
+
+/* One virtual CPU; used by one host thread at a time. */
+struct dune_vcpu {
+	struct dune_vm *vm;
+	struct kvm_run *run;
+	int fd;
+	unsigned int id;
+	struct dune_vcpu *next_free, *next_all;
+	size_t block;		/* its GDT, TSS and stack in the ring 0 area */
+	/*
+	 * The user register file, valid after every exit in user_mode (and
+	 * after SYSCALL and TRAP, where rip, rflags, rsp are the user's).
+	 * Handlers edit it and set `edited` (not needed for rax alone after
+	 * a system call); fs_base and gs_base likewise with edited.
+	 */
+	struct kvm_regs u;
+	uint64_t fs_base, gs_base;
+	bool edited;
+	bool user_mode;
+	uint8_t trap_vector;
+	uint32_t trap_error;
+	uint64_t trap_cr2;
+	/* how the guest last left, to know how to go back */
+	enum dune_exit last;
+	uint64_t exits;		/* number of KVM_RUN returns */
+};
+
+#define DUNE_MAX_WINDOWS 16384
+
+struct dune_vm {
+	int kvm_fd;
+	int fd;
+	int fd_floor;
+	struct dune_kvm_kind kind;
+	pthread_mutex_t lock;		/* everything below */
+	char *ring0;			/* host address of the ring 0 area */
+	size_t ring0_used;		/* bytes handed out, page aligned */
+	struct dune_pt pt;		/* the tables; arena part: the mm's */
+	/* windows in order of use, by window number (gva >> shift) */
+	uint32_t *window;
+	unsigned int windows, max_windows;
+	/* hash of window number -> index + 1, open addressing */
+	uint32_t *window_hash;
+	void *vvar_host;		/* NULL: none */
+	size_t vvar_size;
+	unsigned int vcpus;		/* ever made */
+	size_t run_size;		/* bytes of a struct kvm_run */
+	struct dune_vcpu *free_vcpus, *all_vcpus;
+};
+
+/*
+ * Makes the VM with its ring 0 area (GDT, IDT, stubs). kvm_fd stays the
+ * caller's and must outlive the VM. The VM's own descriptors get numbers from
+ * fd_floor on, out of the way of what shares the process (0: any).
+ */
+int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
+		   const struct dune_kvm_kind *kind);
+/*
+ * In a forked child: closes the inherited descriptors and makes a new VM
+ * with the same ring 0 area, windows and guest physical layout. Old vCPUs
+ * are gone. Single-threaded.
+ */
+int dune_vm_rebuild(struct dune_vm *vm);
+
+/* Closes and frees everything; no vCPU may be running. */
+void dune_vm_destroy(struct dune_vm *vm);
+
+/*
+ * Guest physical address of the arena page at va; makes the window and its
+ * slot when there is none. Thread-safe. -ENOMEM when guest physical
+ * space or slots are used up.
+ */
+int dune_vm_back(struct dune_vm *vm, dune_gva_t va, dune_gpa_t *gpa);
+
+/*
+ * A zeroed page in the ring 0 area for a page table: its host address, and
+ * its guest physical address in *gpa. NULL when the area is full. Thread-safe.
+ */
+void *dune_vm_table_page(struct dune_vm *vm, dune_gpa_t *gpa);
+void *dune_vm_table_host(struct dune_vm *vm, dune_gpa_t gpa);
+
+/*
+ * Makes the host's vvar pages readable to the guest: a read-only slot of
+ * its own; the entries are the caller's. Once a VM; rebuild repeats it.
+ */
+int dune_vm_vvar(struct dune_vm *vm, void *host, size_t size, dune_gpa_t *gpa);
+
+/* Makes KVM drop every cached translation, on all vCPUs. Thread-safe. */
+int dune_vm_forget(struct dune_vm *vm);
+
+/* Takes a vCPU from the pool or makes one. Thread-safe. */
+int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu);
+/* Gives it back: registers and FPU state are reset at the next get. */
+void dune_vcpu_put(struct dune_vcpu *vcpu);
+
+/*
+ * Enters the guest in ring 3 with u, fs_base, gs_base and runs it until
+ * something needs the host. Async-signal-safe companion: dune_vcpu_kick().
+ */
+enum dune_exit dune_vcpu_run(struct dune_vcpu *vcpu);
+
+/*
+ * Makes the current or next dune_vcpu_run() return DUNE_EXIT_INTR at once.
+ * From the owning thread's signal handler only. The loop clears it with
+ * dune_vcpu_unkick() before it looks for what the handler left.
+ */
+void dune_vcpu_kick(struct dune_vcpu *vcpu);
+void dune_vcpu_unkick(struct dune_vcpu *vcpu);
+
+/*
+ * Extended state in the standard (not compacted) XSAVE format,
+ * kind.xsave_size bytes, 64-byte aligned. set with NULL: initial state.
+ */
+int dune_vcpu_get_xsave(struct dune_vcpu *vcpu, void *area);
+int dune_vcpu_set_xsave(struct dune_vcpu *vcpu, const void *area);
+
+#endif
