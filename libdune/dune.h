@@ -1,0 +1,73 @@
+/*
+ * libdune: privileged CPU features for ordinary processes, on stock /dev/kvm.
+ *
+ * This release offers the preflight: what the machine at hand can do. All
+ * functions are thread-safe unless they say otherwise; none prints, exits
+ * or aborts; none may be called from a signal handler.
+ *
+ * C and C++. Link with `pkg-config --libs dune`.
+ */
+#ifndef DUNE_H
+#define DUNE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DUNE_API __attribute__((visibility("default")))
+
+/*
+ * Errors: functions return 0 or one of these negative errno values, and
+ * nothing else; dune_errmsg() then says more.
+ *
+ *   -ENOENT   no /dev/kvm: no virtualization, or no module for it
+ *   -EACCES   /dev/kvm may not be opened by this user
+ *   -ENOTSUP  this KVM lacks something Dune needs
+ *   -ENOMEM   out of memory, or the probe's address is taken
+ *   -EINVAL   an argument is out of its range
+ *   -EIO      KVM failed in a way it should not
+ */
+
+/* What dune_caps() found out, by running probe code in a throw-away VM. */
+struct dune_caps {
+	uint32_t size;		/* in: sizeof(struct dune_caps) */
+	uint32_t native_ring0;	/* 1: `syscall` and traps enter a real ring 0
+				 * 0: ring 0 is emulated (software KVM) */
+	uint32_t nested_paging;	/* 1: KVM sees entries that the host edits */
+	uint32_t fsgsbase;	/* 1: ring 3 may use rdfsbase and friends */
+	uint32_t guest_tsc;	/* 1: the guest's rdtsc is the host's */
+	uint32_t gpa_bits;	/* guest physical address bits, 36-46 */
+	uint32_t max_vcpus;	/* threads of one VM */
+	uint32_t reserved;
+	uint64_t xcr0;		/* state components of the guest (SDM vol. 1,
+				 * 13.3): bit 2 AVX, bits 5-7 AVX-512 */
+};
+
+/*
+ * Fills caps, whose size field the caller has set: fields beyond it are not
+ * written, so a program built against an older header goes on working.
+ * Takes about 3 ms; nothing is kept. Uses addresses 0x200000-0x202000 for
+ * that time: -ENOMEM if something is mapped there.
+ */
+DUNE_API int dune_caps(struct dune_caps *caps);
+
+/* "hardware KVM (...)" or "software KVM (...)"; static, never NULL. */
+DUNE_API const char *dune_caps_kind(const struct dune_caps *caps);
+
+/*
+ * The last failure of this thread in one line: the object, the cause, the way
+ * out. "" if there was none. Valid until the thread's next call.
+ */
+DUNE_API const char *dune_errmsg(void);
+
+/* The library's version, "major.minor.patch"; static. */
+DUNE_API const char *dune_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
