@@ -1,0 +1,142 @@
+/* dune-run: runs a program as untrusted code in a VM of its process's own. */
+#include "apps/dune-run/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "kern/err.h"
+
+/* The policy alone is some 40 KiB: not on the stack. */
+static struct dune_run run;
+
+void dune_fail(int status)
+{
+	fprintf(stderr, "dune-run: %s\n", dune_errmsg());
+	exit(status);
+}
+
+static void check(int err)
+{
+	if (err < 0)
+		dune_fail(DUNE_EXIT_OURS);
+}
+
+/* Before --cwd: these names are the caller's. */
+static void open_files(struct dune_policy *p)
+{
+	const char *file = dune_policy_string(p, p->trace_file);
+
+	if (!*file)
+		return;
+	p->trace_fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND |
+			   O_CLOEXEC, 0666);
+	if (p->trace_fd < 0)
+		check(dune_err(-errno, "--trace=%s: %s; name a file that can "
+			       "be written", file, strerror(errno)));
+}
+
+static void change_directory(const struct dune_policy *p)
+{
+	const char *dir = dune_policy_string(p, p->cwd);
+
+	if (*dir && chdir(dir))
+		check(dune_err(-errno, "--cwd %s: %s; name a directory that "
+			       "may be entered", dir, strerror(errno)));
+}
+
+static void prepare_program(void)
+{
+	struct dune_policy *p = &run.state.policy;
+	int err;
+
+	run.envp = dune_environment(p, environ);
+	if (!run.envp)
+		check(dune_err(-ENOMEM, "environment: out of memory; free "
+			       "some"));
+	err = dune_find_program(run.argv[0], run.envp, run.path);
+	if (err)
+		dune_fail(dune_start_status(err));
+	check(dune_policy_add_defaults(p));
+	check(dune_program_rules(p, run.path, run.envp));
+}
+
+static int take_internal(int fd)
+{
+	if (fd >= 0)
+		fd = dune_fds_raise(&run.state, fd);
+	check(fd);
+	return fd;
+}
+
+static void prepare_machine(void)
+{
+	struct dune_state *s = &run.state;
+	struct dune_policy *p = &s->policy;
+	int fd;
+
+	check(dune_fds_split(s));
+	s->kvm_fd = take_internal(dune_kvm_open());
+	check(dune_kvm_probe(s->kvm_fd, &s->kind,
+			     run.verbose || s->policy.stat));
+	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		check(dune_err(-errno, "/proc/self/exe: %s; mount /proc",
+			       strerror(errno)));
+	s->self_fd = take_internal(fd);
+	/* ours even when the program turns its standard error elsewhere */
+	if (p->trace_fd >= 0)
+		p->trace_fd = take_internal(p->trace_fd);
+	else if (p->trace)
+		p->trace_fd = take_internal(dup(STDERR_FILENO));
+	if (p->report)
+		p->report_fd = take_internal(dup(STDERR_FILENO));
+}
+
+static void say_what_runs(void)
+{
+	const struct dune_policy *p = &run.state.policy;
+
+	fprintf(stderr, "dune-run: program %s\ndune-run: KVM: %s\n", run.path,
+		dune_kvm_kind_name(&run.state.kind));
+	for (unsigned int i = 0; i < p->paths; i++)
+		fprintf(stderr, "dune-run: %s %s\n",
+			p->path[i].list ? "names in" :
+			p->path[i].write ? "rw" : "ro",
+			dune_policy_string(p, p->path[i].off));
+}
+
+/*
+ * Where the stack is unlimited the kernel lays a process out from the bottom
+ * up, over the addresses that are the program's: once more, with a limit.
+ */
+static void limit_stack(char **argv)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_STACK, &r) || r.rlim_cur != RLIM_INFINITY)
+		return;
+	r.rlim_cur = 8ul << 20;
+	if (setrlimit(RLIMIT_STACK, &r) == 0)
+		execv("/proc/self/exe", argv);
+}
+
+int main(int argc, char **argv)
+{
+	dune_resume(argc, argv);
+	limit_stack(argv);
+
+	dune_policy_init(&run.state.policy);
+	dune_options(&run, argc, argv);
+	check(dune_fds_clean(&run.state.policy));
+	open_files(&run.state.policy);
+	change_directory(&run.state.policy);
+	prepare_program();
+	prepare_machine();
+	if (run.verbose)
+		say_what_runs();
+	return dune_supervise(&run);
+}
