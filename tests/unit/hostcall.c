@@ -87,6 +87,8 @@ static void in_task(void **state)
 	((body *)*state)();
 
 	setitimer(ITIMER_REAL, &off, NULL);
+	/* one more may be pending behind a full slot: ignoring drops it */
+	set_action(SIGALRM, (uintptr_t)SIG_IGN, 0);
 	for (sig = 1; sig <= DUNE_NSIG; sig++)
 		set_action(sig, (uintptr_t)SIG_DFL, 0);
 	dune_current = NULL;
