@@ -152,7 +152,7 @@ $(B)/tests/hostile/%: tests/hostile/%.c tests/hostile/hostile.h \
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -O1 -g -Wall -static -pthread -o $@ $<
 
--include tests/tests.mk apps/apps.mk
+-include tests/tests.mk apps/apps.mk bench/bench.mk
 
 clean:
 	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz $(B)/tests $(B)/tests-asan \

@@ -1,0 +1,41 @@
+# Included by the Makefile: everything that measures.
+#
+#   make bench [ONLY=startup,syscall] [QUICK=1] [RIG=no]
+#
+# bench/README.md says what it prints. Programs go to $(B)/bench/bin.
+
+.PHONY: bench bench-bin
+BENCHBIN := $(B)/bench/bin
+# Programs of libdune's Dune mode join by being there.
+BENCH_DUNE := $(patsubst bench/%.c,$(BENCHBIN)/%,$(wildcard bench/dune-*.c))
+BENCH_LIB := bench/lib/harness.c bench/lib/stats.c bench/lib/json.c
+
+bench:
+	@scripts/setup --bench || echo "bench: goes on with what is there" >&2
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-bin
+	@bench/run --build $(B) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(QUICK),--quick) $(if $(filter no,$(RIG)),--no-rig)
+
+bench-bin: $(BENCHBIN)/micro $(BENCHBIN)/alternate $(BENCHBIN)/hello \
+	   $(BENCH_DUNE)
+
+# Static: they start without a dynamic linker, and in the emulated machine.
+BENCH_CC = mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fno-pie
+$(BENCHBIN)/micro: $(wildcard bench/micro/*.c) $(BENCH_LIB) \
+		$(wildcard bench/micro/*.h bench/lib/*.h)
+	@echo "  BENCH   $@"
+	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c,$^)
+$(BENCHBIN)/alternate: bench/alternate.c bench/lib/harness.c \
+		bench/lib/stats.c bench/lib/json.c $(wildcard bench/lib/*.h)
+	@echo "  BENCH   $@"
+	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c,$^)
+$(BENCHBIN)/hello: bench/hello.c
+	@echo "  BENCH   $@"
+	$(Q)$(BENCH_CC) -static -o $@ $<
+$(BENCH_DUNE): $(BENCHBIN)/%: bench/%.c $(BENCH_LIB) $(B)/libdune.a \
+		$(wildcard bench/lib/*.h)
+	@echo "  BENCH   $@"
+	$(Q)$(BENCH_CC) -o $@ $(filter %.c %.a,$^)
+
+$(B)/tests/unit-bench-stats $(B)/tests-asan/unit-bench-stats: \
+		bench/lib/stats.c bench/lib/json.c
