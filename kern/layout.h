@@ -20,8 +20,13 @@
 #ifndef DUNE_KERN_LAYOUT_H
 #define DUNE_KERN_LAYOUT_H
 
+#ifndef DUNE_SELF
 #define DUNE_ARENA_LO		0x000000010000ul
 #define DUNE_ARENA_HI		0x500000000000ul
+#else	/* Dune mode: the guest is the process itself, all of it */
+#define DUNE_ARENA_LO		0x000000001000ul
+#define DUNE_ARENA_HI		0x7ffffffff000ul
+#endif
 #define DUNE_EXE_BASE		0x155555554000ul
 #define DUNE_STACK_TOP		0x4ffffffff000ul
 

@@ -40,7 +40,7 @@ static void name_process(const char *path)
 
 static int make_machine(const struct dune_state *s)
 {
-	int r = dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind);
+	int r = dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind, NULL);
 
 	if (!r)
 		r = dune_mm_init(&mm, &vm, s->policy.mem);

@@ -265,7 +265,7 @@ static int with_pages(int kvm_fd, struct dune_kvm_kind *kind, bool all)
 	throw_away = malloc(sizeof(*throw_away));
 	if (!throw_away)
 		return dune_err(-ENOMEM, "no memory for a VM");
-	r = dune_vm_create(throw_away, kvm_fd, 0, kind);
+	r = dune_vm_create(throw_away, kvm_fd, 0, kind, NULL);
 	return r ? r : run_probe(throw_away, kind, all);
 }
 

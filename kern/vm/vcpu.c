@@ -2,7 +2,6 @@
 #include "kern/vm/vm.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -137,10 +136,13 @@ int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu)
 	if (c) {
 		vm->free_vcpus = c->next_free;
 	} else {
-		c = calloc(1, sizeof(*c));
-		r = c ? make_vcpu(vm, c) : -ENOMEM;
+		/* not malloc: in Dune mode the program may be inside it */
+		c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		r = c != MAP_FAILED ? make_vcpu(vm, c) : -ENOMEM;
 		if (r) {
-			free(c);
+			if (c != MAP_FAILED)
+				munmap(c, sizeof(*c));
 			goto out;
 		}
 		c->next_all = vm->all_vcpus;

@@ -174,8 +174,9 @@ static void *pt_host(void *ctx, dune_gpa_t gpa)
 }
 
 int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
-		   const struct dune_kvm_kind *kind)
+		   const struct dune_kvm_kind *kind, void *ring0_at)
 {
+	int fixed = ring0_at ? MAP_FIXED_NOREPLACE : 0;
 	int r;
 
 	memset(vm, 0, sizeof(*vm));
@@ -187,8 +188,12 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	pthread_mutex_init(&vm->lock, NULL);
 	vm->window = malloc(DUNE_MAX_WINDOWS * sizeof(*vm->window));
 	vm->window_hash = calloc(HASH_SIZE, sizeof(*vm->window_hash));
-	vm->ring0 = mmap(NULL, DUNE_RING0_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	vm->ring0 = mmap(ring0_at, DUNE_RING0_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed,
+			 -1, 0);
+	if (ring0_at && vm->ring0 != ring0_at)
+		return dune_err(-ENOMEM, "addresses from %p on are taken in "
+				"this process", ring0_at);
 	if (!vm->window || !vm->window_hash || vm->ring0 == MAP_FAILED)
 		return dune_err(-ENOMEM, "no memory for a VM");
 	vm->ring0_used = DUNE_RING0_FREE;
@@ -212,7 +217,7 @@ static void drop_vcpus(struct dune_vm *vm)
 		next = c->next_all;
 		munmap(c->run, vm->run_size);
 		close(c->fd);
-		free(c);
+		munmap(c, sizeof(*c));
 	}
 	vm->all_vcpus = vm->free_vcpus = NULL;
 	vm->vcpus = 0;

@@ -112,10 +112,11 @@ struct dune_vm {
 /*
  * Makes the VM with its ring 0 area (GDT, IDT, stubs). kvm_fd stays the
  * caller's and must outlive the VM. The VM's own descriptors get numbers from
- * fd_floor on, out of the way of what shares the process (0: any).
+ * fd_floor on, out of the way of what shares the process (0: any). ring0_at:
+ * the host address of the ring 0 area, which must be free; NULL: anywhere.
  */
 int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
-		   const struct dune_kvm_kind *kind);
+		   const struct dune_kvm_kind *kind, void *ring0_at);
 /*
  * In a forked child: closes the inherited descriptors and makes a new VM
  * with the same ring 0 area, windows and guest physical layout. Old vCPUs
