@@ -1,17 +1,20 @@
 /*
  * The region tree, as a sorted array: lookups are binary searches, and a
  * program has hundreds of regions (Linux allows 65530), so that moving a tail
- * of 24-byte elements costs less than a tree's cache misses.
+ * of 24-byte elements costs less than a tree's cache misses. It grows by
+ * mmap, not malloc: Dune mode's host side runs inside the program's malloc.
  */
 #include "kern/mm/region.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 /* Linux keeps this much free below a mapping that grows downwards. */
 #define STACK_GAP (256 * DUNE_PAGE_SIZE)
+
+/* Three pages of them. */
+#define FIRST_CAP 512
 
 void dune_regions_init(struct dune_regions *rs)
 {
@@ -20,21 +23,27 @@ void dune_regions_init(struct dune_regions *rs)
 
 void dune_regions_free(struct dune_regions *rs)
 {
-	free(rs->v);
+	if (rs->v)
+		munmap(rs->v, rs->cap * sizeof(*rs->v));
 	dune_regions_init(rs);
 }
 
 int dune_regions_reserve(struct dune_regions *rs, size_t extra)
 {
-	size_t cap = rs->cap ? rs->cap : 64;
-	struct dune_region *v;
+	size_t cap = rs->cap ? rs->cap : FIRST_CAP;
+	size_t size = sizeof(*rs->v);
+	void *v;
 
 	if (rs->cap - rs->n >= extra)
 		return 0;
 	while (cap - rs->n < extra)
 		cap *= 2;
-	v = reallocarray(rs->v, cap, sizeof(*v));
-	if (!v)
+	if (rs->v)
+		v = mremap(rs->v, rs->cap * size, cap * size, MREMAP_MAYMOVE);
+	else
+		v = mmap(NULL, cap * size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (v == MAP_FAILED)
 		return -ENOMEM;
 	rs->v = v;
 	rs->cap = cap;

@@ -44,12 +44,16 @@ static dune_gpa_t window_gpa(unsigned int index)
 	return GPA_WINDOWS + ((dune_gpa_t)index << DUNE_WINDOW_SHIFT);
 }
 
+/* The last window of the user half is cut: KVM takes no more than that. */
 static int window_slot(struct dune_vm *vm, unsigned int index)
 {
+	uint64_t base = (uint64_t)vm->window[index] << DUNE_WINDOW_SHIFT;
+	uint64_t size = DUNE_WINDOW_SIZE;
+
+	if (base < DUNE_ARENA_HI && size > DUNE_ARENA_HI - base)
+		size = DUNE_ARENA_HI - base;
 	return set_slot(vm, SLOT_WINDOWS + index, window_gpa(index),
-			(void *)((uint64_t)vm->window[index] <<
-				 DUNE_WINDOW_SHIFT),
-			DUNE_WINDOW_SIZE, 0);
+			(void *)base, size, 0);
 }
 
 /* Where number is, or the empty place where it belongs. */
