@@ -12,7 +12,7 @@ Q	:= $(if $(V),,@)
 
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wvla -Wundef -Wpointer-arith
-CPPFLAGS += -I. -I$(B)/gen -D_GNU_SOURCE -DDUNE_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -Ilibdune/include -I$(B)/gen -D_GNU_SOURCE -DDUNE_VERSION='"$(VERSION)"'
 CFLAGS	?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(WARN) -fno-strict-aliasing -fstack-protector-strong \
 	   -fPIE -pthread $(CFLAGS)
@@ -21,8 +21,9 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -fno-strict-aliasing -fstack-protector-strong \
 LDLIBS	:= -lseccomp -lcap
 LDSTATIC := -static-pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack
 
-KERN_C	:= $(wildcard kern/*.c kern/*/*.c)
-KERN_S	:= $(wildcard kern/*/*.S)
+# kern/self is Dune mode's, and only libdune's.
+KERN_C	:= $(filter-out kern/self/%,$(wildcard kern/*.c kern/*/*.c))
+KERN_S	:= $(filter-out kern/self/%,$(wildcard kern/*/*.S))
 RUN_C	:= $(wildcard apps/dune-run/*.c)
 CHECK_C	:= $(wildcard apps/dune-check/*.c)
 UNIT	:= $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
@@ -56,10 +57,18 @@ $(B)/dune-run $(B)/dune-check:
 # libdune: what users link. Position-independent objects of their own, hidden
 # but for what dune.map lists; in the archive one relocatable object whose
 # inner names are made local as well.
-LIB_C	:= $(wildcard libdune/*.c) kern/err.c $(wildcard kern/vm/*.c)
-LIB_O	:= $(call obj,pic,$(LIB_C) kern/vm/stubs.S)
+LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
+	   $(addprefix kern/,mm/region.c mm/uaccess.c \
+	     $(addprefix task/,signal.c signal_host.c signal_sys.c \
+	       signal_trap.c sigframe.c))
+LIB_S	:= $(wildcard libdune/*.S kern/self/*.S kern/vm/*.S) \
+	   kern/mm/uaccess_copy.S kern/task/hostcall.S
+LIB_O	:= $(call obj,pic,$(LIB_C) $(LIB_S))
 SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 
+# Trap code of the library runs before FPU registers are saved.
+$(B)/pic/libdune/trap.o $(B)/self-asan/libdune/trap.o: \
+	ALL_CFLAGS += -mgeneral-regs-only
 $(B)/libdune.so: $(LIB_O) libdune/dune.map
 	@echo "  LD      $@"
 	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME),-z,defs,-z,noexecstack \
@@ -81,6 +90,10 @@ SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
 $(B)/libkern.a: $(call KERN_O,obj)
 $(B)/libkern-asan.a: $(call KERN_O,asan)
 $(B)/libkern-fuzz.a: $(call KERN_O,fuzz)
+# libdune with its inner names, for tests of its parts.
+$(B)/libself.a: $(LIB_O)
+$(B)/libself-asan.a: $(call obj,self-asan,$(LIB_C) $(LIB_S))
+$(B)/libself-fuzz.a: $(call obj,self-fuzz,$(LIB_C) $(LIB_S))
 $(B)/lib%.a:
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -93,12 +106,25 @@ $(B)/obj/%.o: %.S
 	@echo "  AS      $<"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+# -DDUNE_SELF: the guest is this process, so its memory is all of it.
 $(B)/pic/%.o: %.c
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
 $(B)/pic/%.o: %.S
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) -fPIC -MMD -MP -c -o $@ $<
+$(B)/self-asan/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) $(SAN_asan) -MMD -MP -c -o $@ $<
+$(B)/self-asan/%.o: %.S
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/self-fuzz/%.o: %.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) $(SAN_fuzz) -MMD -MP -c -o $@ $<
+$(B)/self-fuzz/%.o: %.S
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/asan/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(SAN_asan) -MMD -MP -c -o $@ $<
@@ -128,6 +154,19 @@ $(B)/tests-asan/unit-libdune: tests/unit/libdune.c $(B)/libdune.so
 	$(Q)ln -sf libdune.so $(B)/$(SONAME)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(SAN_asan) -o $@ $^ -lcmocka \
 		-Wl,-rpath,'$$ORIGIN/..'
+$(B)/tests/unit-self-%: tests/unit/self-%.c $(B)/libself.a
+	@echo "  TEST    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) -o $@ $^ -lcmocka
+$(B)/tests-asan/unit-self-%: tests/unit/self-%.c $(B)/libself-asan.a
+	@echo "  TEST    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) $(SAN_asan) -o $@ $^ -lcmocka
+$(B)/tests-fuzz/self-%: tests/fuzz/self-%.c $(B)/libself-fuzz.a
+	@echo "  FUZZ    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -DDUNE_SELF $(ALL_CFLAGS) \
+		-fsanitize=fuzzer,address,undefined -o $@ $^
 $(B)/tests/unit-%: tests/unit/%.c $(B)/libkern.a
 	@echo "  TEST    $@"
 	$(Q)mkdir -p $(@D)
@@ -155,7 +194,8 @@ $(B)/tests/hostile/%: tests/hostile/%.c tests/hostile/hostile.h \
 -include tests/tests.mk apps/apps.mk bench/bench.mk
 
 clean:
-	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz $(B)/tests $(B)/tests-asan \
+	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz \
+		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
 		$(B)/exports $(B)/dune-run $(B)/dune-check
 
@@ -166,7 +206,7 @@ install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
 		$(D)/share/man/man3 $(D)/share/man/man5
 	install -m 755 $(B)/dune-run $(B)/dune-check $(D)/bin
-	install -m 644 libdune/dune.h $(D)/include
+	cp -R libdune/include/. $(D)/include
 	install -m 644 $(B)/libdune.a $(D)/lib
 	install -m 755 $(B)/libdune.so $(D)/lib/libdune.so.$(VERSION)
 	ln -sf libdune.so.$(VERSION) $(D)/lib/$(SONAME)
@@ -175,7 +215,8 @@ install: all
 	for m in $(MAN); do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
 
 uninstall:
-	rm -f $(D)/bin/dune-run $(D)/bin/dune-check $(D)/include/dune.h \
+	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
+	rm -f $(D)/bin/dune-run $(D)/bin/dune-check \
 		$(D)/lib/libdune.a $(D)/lib/libdune.so* \
 		$(D)/lib/pkgconfig/dune.pc
 	for m in $(notdir $(MAN)); do rm -f $(D)/share/man/man$${m##*.}/$$m; done

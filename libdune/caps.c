@@ -1,5 +1,5 @@
 /* Every exported function but dune_errmsg() (kern/err.c). */
-#include "libdune/dune.h"
+#include "dune.h"
 
 #include <errno.h>
 #include <pthread.h>

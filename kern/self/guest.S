@@ -253,7 +253,7 @@ on_handler_stack:
 	xor	%ebp, %ebp
 	and	$-16, %rsp
 	call	*PC(DISPATCH)
-	mov	%rax, %r12
+	mov	%rax, %r14
 	test	%r15, %r15
 	je	8f
 	testb	$DUNE_PCF_XSAVE, PC(FLAGS)
@@ -264,8 +264,8 @@ on_handler_stack:
 	jmp	8f
 7:	fxrstor64 (%r15)
 8:	mov	%rbx, %rsp
-	cmp	$DUNE_RET_FAULT, %r12
-	je	dune_guest_fault_out
+	cmp	$DUNE_RET_FAULT, %r14
+	je	fault
 	ja	to_user
 
 /* rsp: the frame. Loads only, so that the host side can do the rest itself. */
@@ -314,6 +314,9 @@ to_user:
 	call	dune_guest_gate		/* does not return */
 
 /* Nobody took it: the host side turns the frame into a signal. */
+fault:
+	mov	%r12, %rsi		/* vector */
+	mov	%r13, %rdx		/* CR2 */
 	.globl dune_guest_fault_out
 	.hidden dune_guest_fault_out
 dune_guest_fault_out:

@@ -96,6 +96,17 @@ static inline uint64_t dune_signal_blocked(const struct dune_task *task)
 /* The host handler of all signals. */
 void dune_host_handler(int sig, siginfo_t *info, void *uc);
 
+/*
+ * What the handler does for a thread that runs no task. dune-run's monitor
+ * has none but at its start (signal_start.c); Dune mode has the program's
+ * other threads (kern/self/outside.c).
+ */
+void dune_signal_outside(int sig, siginfo_t *info, void *uc);
+/* Ends the process by sig as if we had no handler, once ours returns. */
+void dune_signal_die_by(int sig, void *uc);
+/* A fault of the monitor's own: says where, and ends the process. */
+void dune_signal_bug(int sig, const siginfo_t *info, void *uc);
+
 /* Makes the host's disposition of sig fit the guest's. */
 void dune_signal_mirror(int sig, const struct dune_sigaction *act);
 

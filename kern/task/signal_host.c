@@ -67,7 +67,7 @@ void dune_signal_mirror(int sig, const struct dune_sigaction *act)
 
 	if (handler != (uintptr_t)SIG_DFL && handler != (uintptr_t)SIG_IGN) {
 		handler = (uintptr_t)dune_host_handler;
-		flags |= SA_SIGINFO | (act->flags & SA_RESTART);
+		flags |= SA_SIGINFO | (act->flags & (SA_RESTART | SA_ONSTACK));
 	} else if (DUNE_SIG_FAULTS & DUNE_SIGBIT(sig)) {
 		handler = (uintptr_t)dune_host_handler;
 		flags |= SA_SIGINFO | SA_RESTART;
@@ -106,26 +106,23 @@ static char *put_hex(char *p, uint64_t n)
 	return p;
 }
 
-/* Ends the process by sig as if we had no handler, once ours returns. */
-static void die_by(int sig, ucontext_t *uc)
+void dune_signal_die_by(int sig, void *ctx)
 {
+	ucontext_t *uc = ctx;
+
 	host_sigaction(sig, (uintptr_t)SIG_DFL, 0);
 	set_uc_mask(uc, HOST_ALL);
 	raw(SYS_tgkill, raw(SYS_getpid, 0, 0, 0, 0),
 	    raw(SYS_gettid, 0, 0, 0, 0), sig, 0);
 }
 
-/* A fault of this thread: in a copy from or to the guest, or a bug. */
-static void host_fault(int sig, const siginfo_t *info, ucontext_t *uc)
+/* A fault of the monitor's own, which is a bug. */
+void dune_signal_bug(int sig, const siginfo_t *info, void *ctx)
 {
+	ucontext_t *uc = ctx;
 	greg_t *rip = &uc->uc_mcontext.gregs[REG_RIP];
-	uintptr_t fixup = dune_uaccess_fixup(*rip);
 	char line[160], *p = line;
 
-	if (fixup) {
-		*rip = fixup;
-		return;
-	}
 	p = put_str(p, "dune: bug: the monitor got ");
 	p = put_str(p, sig == SIGBUS ? "SIGBUS" : "SIGSEGV");
 	p = put_str(p, " at rip ");
@@ -136,7 +133,7 @@ static void host_fault(int sig, const siginfo_t *info, ucontext_t *uc)
 	p = put_hex(p, (uintptr_t)info->si_addr);
 	*p++ = '\n';
 	raw(SYS_write, STDERR_FILENO, (long)line, p - line, 0);
-	die_by(sig, uc);
+	dune_signal_die_by(sig, uc);
 }
 
 /* kill(2) sent SIGSEGV or SIGBUS. Has the slot to wait, or to be dropped? */
@@ -161,20 +158,24 @@ void dune_host_handler(int sig, siginfo_t *info, void *ctx)
 	ucontext_t *uc = ctx;
 	greg_t *rip = &uc->uc_mcontext.gregs[REG_RIP];
 
+	if ((DUNE_SIG_FAULTS & DUNE_SIGBIT(sig)) && info->si_code > 0 &&
+	    dune_uaccess_fixup(*rip)) {
+		/* in a copy from or to the guest */
+		*rip = dune_uaccess_fixup(*rip);
+		return;
+	}
+	if (!t) {
+		dune_signal_outside(sig, info, uc);
+		return;
+	}
 	if (DUNE_SIG_FAULTS & DUNE_SIGBIT(sig)) {
 		if (info->si_code > 0) {
-			host_fault(sig, info, uc);
-			return;
-		}
-		if (!t) {	/* starting up: nobody wants it yet */
-			die_by(sig, uc);
+			dune_signal_bug(sig, info, uc);
 			return;
 		}
 		if (hold_back(t, sig, info))
 			return;
 	}
-	if (!t)
-		return;
 	t->slot = *info;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	t->slot_full = 1;

@@ -1,7 +1,7 @@
 /*
  * libdune: privileged CPU features for ordinary processes, on stock /dev/kvm.
  *
- * This release offers the preflight: what the machine at hand can do. All
+ * dune_caps() tells what the machine at hand can do; dune_enter() goes there. All
  * functions are thread-safe unless they say otherwise; none prints, exits
  * or aborts; none may be called from a signal handler.
  *
@@ -65,6 +65,30 @@ DUNE_API const char *dune_errmsg(void);
 
 /* The library's version, "major.minor.patch"; static. */
 DUNE_API const char *dune_version(void);
+
+/*
+ * Dune mode: the calling thread goes on in guest mode, in the same place, on
+ * the same stack, and now in ring 0 of its process's own virtual machine.
+ * libc, files, sockets and threads work as before. Threads that are made in Dune
+ * mode start in it; a forked child stays in it, in a virtual machine of its own;
+ * execve(2) leaves it, and so does the child of vfork(2) or posix_spawn(3).
+ *
+ * 0 also when the thread is in Dune mode already. -ENOENT, -EACCES, -ENOTSUP,
+ * -ENOMEM, -EAGAIN (out of vCPUs), -EIO. The first call of a process takes
+ * milliseconds. Thread-safe; not for signal handlers.
+ */
+DUNE_API int dune_enter(void);
+
+/*
+ * The calling thread goes on in ordinary mode. -EPERM when it is not in Dune
+ * mode. Page tables and handlers stay for the threads that are, and for
+ * the next dune_enter(). Must not be called from a trap handler or with tables
+ * in use whose pages are not the process's own (dune/pgtable.h).
+ */
+DUNE_API int dune_leave(void);
+
+/* 1 if the calling thread is in Dune mode, else 0. Async-signal-safe. */
+DUNE_API int dune_in_dune_mode(void);
 
 #ifdef __cplusplus
 }

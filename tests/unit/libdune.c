@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include "libdune/dune.h"
+#include "dune.h"
 
 static void size_must_be_set(void **state)
 {

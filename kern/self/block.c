@@ -1,0 +1,206 @@
+/* A thread's block in the ring 0 area: stubs, descriptor tables, stacks. */
+#include <errno.h>
+#include <string.h>
+#include "kern/err.h"
+#include "kern/self/self.h"
+#include "kern/vm/ring0.h"
+
+extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
+	dune_guest_soft_trap[], dune_guest_soft_bp[], dune_guest_pf[],
+	dune_guest_soft_pf[], dune_guest_tramp[], dune_guest_gate[],
+	dune_guest_hcall[];
+
+#define TRAP_STUB	16
+#define VEC_BP		3
+#define VEC_PF		14
+#define GATE_INTERRUPT	0x8e
+#define GATE_DPL3	0x60
+
+struct gate {
+	uint16_t offset0, selector;
+	uint8_t ist, type;
+	uint16_t offset1;
+	uint32_t offset2, reserved;
+};
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3], reserved1, ist[7], reserved2;
+	uint16_t reserved3, iomap_base;
+	uint8_t iomap[4];		/* ports 0x00-0x17, then all ones */
+} __attribute__((packed));
+
+dune_gva_t dune_block_label(const struct dune_percpu *pc, const char *label)
+{
+	return (dune_gva_t)(uintptr_t)pc + DUNE_PC_STUBS +
+	       (label - dune_guest_code);
+}
+
+/* push $0 where the CPU pushes no error code; push $vector; jmp target */
+static void trap_stub(uint8_t *at, unsigned int vector, dune_gva_t target,
+		      bool pushes_vector)
+{
+	static const uint32_t has_error = 0x60227d00;
+	uint8_t *p = at;
+	int32_t rel;
+
+	if (vector >= 32 || !(has_error >> vector & 1)) {
+		*p++ = 0x6a;
+		*p++ = 0;
+	}
+	if (pushes_vector) {
+		uint32_t imm = vector;
+
+		*p++ = 0x68;
+		memcpy(p, &imm, 4);
+		p += 4;
+	}
+	*p++ = 0xe9;
+	rel = target - ((dune_gva_t)(uintptr_t)p + 4);
+	memcpy(p, &rel, 4);
+}
+
+static void make_traps(struct dune_percpu *pc, bool native)
+{
+	uint8_t *stubs = (uint8_t *)pc + DUNE_PC_TRAPS;
+	struct gate *idt = (struct gate *)((char *)pc + DUNE_PC_IDT);
+	const char *any = native ? dune_guest_trap : dune_guest_soft_trap;
+	const char *pf = native ? dune_guest_pf : dune_guest_soft_pf;
+	unsigned int v;
+
+	for (v = 0; v < DUNE_VECTORS; v++) {
+		const char *to = v == VEC_PF ? pf :
+				 v == VEC_BP && !native ? dune_guest_soft_bp :
+				 any;
+		uint64_t stub = (uintptr_t)stubs + v * TRAP_STUB;
+
+		trap_stub(stubs + v * TRAP_STUB, v, dune_block_label(pc, to),
+			  v != VEC_PF);
+		idt[v] = (struct gate) {
+			.offset0 = stub, .offset1 = stub >> 16,
+			.offset2 = stub >> 32,
+			.selector = DUNE_SEL_KERN_CS, .ist = 1,
+			/* int3 and int 0x80 are ring 3's to execute */
+			.type = GATE_INTERRUPT |
+				(v == 3 || v == 4 || v >= 32 ? GATE_DPL3 : 0),
+		};
+	}
+}
+
+static void make_gdt(struct dune_percpu *pc, bool native)
+{
+	uint64_t *gdt = (uint64_t *)((char *)pc + DUNE_PC_GDT);
+	struct tss *tss = (struct tss *)((char *)pc + DUNE_PC_TSS);
+	uint64_t base = (uintptr_t)tss;
+
+	gdt[DUNE_SEL_KERN_CS / 8] = 0x00af9b000000fffful;
+	gdt[DUNE_SEL_KERN_SS / 8] = 0x00cf93000000fffful;
+	gdt[DUNE_SEL_USER_SS / 8] = 0x00cff3000000fffful;
+	gdt[DUNE_SEL_USER_CS / 8] = 0x00affb000000fffful;
+	gdt[DUNE_SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 |
+				0x89ul << 40 | (base >> 24 & 0xff) << 56;
+	gdt[DUNE_SEL_TSS / 8 + 1] = base >> 32;
+	gdt[DUNE_SEL_CPUNODE / 8] = 0x0040f50000000000ul;
+	memset(tss, 0, sizeof(*tss));
+	tss->ist[0] = (uintptr_t)pc + DUNE_PC_IST_TOP;
+	tss->rsp[0] = tss->ist[0];
+	tss->iomap_base = offsetof(struct tss, iomap);
+	memset(tss->iomap, 0xff, sizeof(tss->iomap));
+	if (native)
+		return;
+	/* The program runs in ring 3: the four ports of ours are open. */
+	tss->iomap[DUNE_PORT_SYSCALL / 8] = 0xf0;
+}
+
+/* The state of a block before its thread runs. */
+void dune_block_init(struct dune_vm *vm, size_t block)
+{
+	struct dune_percpu *pc = (struct dune_percpu *)(vm->ring0 + block);
+	bool native = vm->kind.native_ring0;
+
+	memset(pc, 0, sizeof(*pc));
+	memcpy((char *)pc + DUNE_PC_STUBS, dune_guest_code,
+	       dune_guest_end - dune_guest_code);
+	make_traps(pc, native);
+	make_gdt(pc, native);
+	pc->hstack_lo = (uintptr_t)pc + DUNE_PC_HSTACK;
+	pc->hstack_size = DUNE_PC_HSTACK_TOP - DUNE_PC_HSTACK;
+	pc->trap_rsp = pc->hstack_lo + pc->hstack_size;
+	pc->xsave_size = vm->kind.xcr0 ? (vm->kind.xsave_size + 63) & ~63u :
+			 512;
+	pc->xsave_lo = vm->kind.xcr0;
+	pc->xsave_hi = vm->kind.xcr0 >> 32;
+	pc->hstack_min = pc->hstack_lo + pc->xsave_size + 2048;
+	pc->flags = (vm->kind.fsgsbase ? DUNE_PCF_FSGSBASE : 0) |
+		    (vm->kind.xcr0 ? DUNE_PCF_XSAVE : 0) |
+		    (native ? DUNE_PCF_NATIVE : 0);
+	pc->tramp = (void *)dune_block_label(pc, dune_guest_tramp);
+	pc->gate = (void *)dune_block_label(pc, dune_guest_gate);
+	pc->hcall = (void *)dune_block_label(pc, dune_guest_hcall);
+	pc->kern_cr3 = pc->user_cr3 = vm->pt.root;
+}
+
+static const struct {
+	unsigned int from, to;
+	uint64_t flags;
+	bool soft_user;		/* ring 3 needs it where ring 0 is emulated */
+} part[] = {
+	{ 0, DUNE_PC_STUBS, DUNE_PTE_W | DUNE_PTE_NX, true },
+	{ DUNE_PC_STUBS, DUNE_PC_TRAPS, 0, true },
+	{ DUNE_PC_TRAPS, DUNE_PC_IDT, 0, false },
+	{ DUNE_PC_IDT, DUNE_PC_GDT + DUNE_PAGE_SIZE, DUNE_PTE_W | DUNE_PTE_NX,
+	  false },
+	{ DUNE_PC_IST, DUNE_PC_IST_TOP, DUNE_PTE_W | DUNE_PTE_NX, true },
+	{ DUNE_PC_HSTACK, DUNE_PC_HSTACK_TOP, DUNE_PTE_W | DUNE_PTE_NX, true },
+};
+
+int dune_block_make(struct dune_vm *vm, size_t *block)
+{
+	dune_gpa_t gpa;
+	unsigned int i;
+	int r;
+
+	if (!dune_ring0_pages(vm, DUNE_PC_SIZE, &gpa))
+		return dune_err(-ENOMEM, "the ring 0 area is used up: too many "
+				"threads in Dune mode");
+	for (i = 0; i < DUNE_ARRAY_SIZE(part); i++) {
+		uint64_t flags = part[i].flags | DUNE_PTE_A | DUNE_PTE_D;
+
+		if (!vm->kind.native_ring0 && part[i].soft_user)
+			flags |= DUNE_PTE_U | DUNE_PTE_SUPER;
+		r = dune_pt_map_range(&vm->pt,
+				      DUNE_RING0_GVA + gpa + part[i].from,
+				      part[i].to - part[i].from,
+				      gpa + part[i].from, flags);
+		if (r)
+			return dune_err(r, "no room for page tables");
+	}
+	*block = gpa;
+	return 0;
+}
+
+void dune_block_segments(const struct dune_vm *vm, bool user,
+			 struct kvm_sregs *s)
+{
+	dune_ring0_user_segments(s);
+	if (user || !vm->kind.native_ring0)
+		return;
+	s->cs.selector = DUNE_SEL_KERN_CS;
+	s->ss.selector = DUNE_SEL_KERN_SS;
+	s->cs.dpl = s->ss.dpl = 0;
+}
+
+void dune_block_sregs(const struct dune_vm *vm, size_t block, dune_gpa_t root,
+		      struct kvm_sregs *s)
+{
+	uint64_t pc = (uintptr_t)vm->ring0 + block;
+
+	dune_ring0_sregs(vm, block, s);
+	s->cr3 = root;
+	s->gdt.base = pc + DUNE_PC_GDT;
+	s->idt.base = pc + DUNE_PC_IDT;
+	s->idt.limit = DUNE_VECTORS * sizeof(struct gate) - 1;
+	s->tr.base = pc + DUNE_PC_TSS;
+	s->tr.limit = sizeof(struct tss) - 1;
+	dune_block_segments(vm, false, s);
+}

@@ -1,0 +1,104 @@
+/*
+ * System calls of a process in Dune mode. Pointers mean the same on both sides
+ * and there is nothing to check: the caller could do the same natively. So
+ * all are forwarded but those that change memory, make or end threads, concern
+ * signals, or the registers a vCPU has of its own.
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <sys/syscall.h>
+#include "kern/mm/uaccess.h"
+#include "kern/self/clone.h"
+#include "kern/self/self.h"
+#include "kern/sys/sys.h"
+#include "kern/task/hostcall.h"
+#include "kern/task/signal.h"
+
+static long arch_prctl(struct dune_task *t, struct dune_call *c)
+{
+	struct dune_vcpu *v = t->vcpu;
+	uint64_t base;
+
+	switch ((int)c->arg[0]) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		if (c->arg[1] >= DUNE_ARENA_HI)
+			return -EPERM;
+		if (c->arg[0] == ARCH_SET_FS)
+			v->fs_base = c->arg[1];
+		else
+			v->gs_base = c->arg[1];
+		v->edited = true;
+		return 0;
+	case ARCH_GET_FS:
+	case ARCH_GET_GS:
+		base = c->arg[0] == ARCH_GET_FS ? v->fs_base : v->gs_base;
+		return dune_copy_out(c->arg[1], &base, sizeof(base));
+	}
+	return dune_host_syscall(c->nr, c->arg[0], c->arg[1], 0, 0, 0, 0);
+}
+
+/*
+ * The kernel would move a thread out of a critical section by its
+ * native rip, which is always ours.
+ */
+static long no_rseq(struct dune_task *t, struct dune_call *c)
+{
+	(void)t;
+	(void)c;
+	return -ENOSYS;
+}
+
+static const struct {
+	long nr;
+	long (*serve)(struct dune_task *t, struct dune_call *c);
+} own[] = {
+	{ SYS_rt_sigaction, dune_sys_rt_sigaction },
+	{ SYS_rt_sigprocmask, dune_sys_rt_sigprocmask },
+	{ SYS_rt_sigreturn, dune_sys_rt_sigreturn },
+	{ SYS_rt_sigsuspend, dune_sys_rt_sigsuspend },
+	{ SYS_sigaltstack, dune_sys_sigaltstack },
+	{ SYS_ppoll, dune_sys_with_mask },
+	{ SYS_pselect6, dune_sys_with_mask },
+	{ SYS_epoll_pwait, dune_sys_with_mask },
+	{ SYS_epoll_pwait2, dune_sys_with_mask },
+	{ SYS_arch_prctl, arch_prctl },
+	{ SYS_rseq, no_rseq },
+	{ SYS_clone, dune_self_clone },
+	{ SYS_clone3, dune_self_clone },
+	{ SYS_fork, dune_self_clone },
+	{ SYS_vfork, dune_self_clone },
+	{ SYS_exit, dune_self_exit_thread },
+};
+
+static long serve(struct dune_task *t, struct dune_call *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < DUNE_ARRAY_SIZE(own); i++)
+		if (own[i].nr == c->nr)
+			return own[i].serve(t, c);
+	if (dune_smem_is_call(c->nr))
+		return dune_smem_call(&dune_self.mem, c->nr, c->arg);
+	return dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2],
+				 c->arg[3], c->arg[4], c->arg[5]);
+}
+
+bool dune_self_call(struct dune_sthread *s)
+{
+	struct dune_task *t = &s->task;
+	struct kvm_regs *u = &t->vcpu->u;
+	struct dune_call call = {
+		.nr = (long)u->rax,
+		.arg = { u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9 },
+	};
+	long ret;
+
+	t->orig_rax = call.nr;
+	ret = serve(t, &call);
+	if (ret == -DUNE_ERESTART && t->orig_rax != -1)
+		return true;
+	/* fork's child has another vCPU by now */
+	t->vcpu->u.rax = ret;
+	return false;
+}

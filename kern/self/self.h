@@ -1,0 +1,129 @@
+/*
+ * Dune mode, the host side: the calling process as its own guest.
+ *
+ * A thread that calls dune_enter() goes on as guest code, on its own stack;
+ * its host thread moves to a stack of ours and loops on KVM_RUN
+ * (loop.c), serving system calls, hypercalls and what no handler took. Both
+ * are the same kernel thread and share its TLS, never at the same instant:
+ * the host side leaves errno alone, and uses no malloc, no stdio and
+ * no lock that guest code takes.
+ *
+ *   start.c   the process's VM; entering and leaving      block.c  stubs, tables
+ *   run.c     one KVM_RUN: state in, reason out           mem.c    memory
+ *   loop.c    what is done about the reason               clone.c  threads, fork
+ *   calls.c   system calls that are not simply forwarded  die.c    ends
+ *   guest.S   code that runs in the guest                 host.S   stack switches
+ *
+ * Who owns what: `dune_self` (one a process) owns the KVM descriptors, the VM,
+ * its memory and signal dispositions; a `dune_sthread` (one a thread that
+ * has entered) owns a vCPU, a block and a host stack, and lives on when
+ * the thread leaves, until the thread ends.
+ */
+#ifndef DUNE_KERN_SELF_H
+#define DUNE_KERN_SELF_H
+
+#include "kern/self/mem.h"
+#include "kern/self/percpu.h"
+#include "kern/task/task.h"
+#include "kern/vm/vm.h"
+
+#define DUNE_HOST_STACK		(128ul << 10)
+
+struct dune_sthread {
+	struct dune_task task;		/* first: dune_current points here */
+	struct dune_percpu *pc;		/* its block, guest = host address */
+	struct dune_sthread *next;	/* of all */
+	bool active;			/* in Dune mode */
+	bool deliverable;		/* u is a state a signal can interrupt */
+	struct dune_sigframe *frame;	/* for going on natively */
+	uint8_t *xsave;			/* follows frame: its fpstate */
+};
+
+struct dune_self {
+	pthread_mutex_t lock;		/* everything here but mem */
+	bool made;
+	int kvm_fd;
+	struct dune_vm vm;
+	struct dune_smem mem;
+	struct dune_proc proc;
+	struct dune_sthread *threads;
+	unsigned int active;		/* threads in Dune mode */
+	size_t free_blocks[64];		/* of threads that have ended */
+	unsigned int n_free_blocks;
+	/* the guest side's trap dispatcher; set before the first enter */
+	uint64_t (*dispatch)(struct dune_tf *, uint64_t, uint64_t, uint64_t,
+			     struct dune_percpu *);
+};
+
+extern struct dune_self dune_self;
+
+/* The frame a trap leaves: the original libdune's struct dune_tf. */
+struct dune_tf;
+
+static inline struct dune_sthread *dune_sthread_of(struct dune_task *t)
+{
+	return (struct dune_sthread *)t;
+}
+
+/* ---- start.c ---- */
+
+/* Makes the process's VM if there is none. 0, or an errno with a message. */
+int dune_self_make(void);
+/*
+ * The calling thread, whose t is, goes on in Dune mode. 0 once there; an errno
+ * with a message, and nothing changed.
+ */
+int dune_self_enter_thread(struct dune_sthread *t);
+/* A child that was forked natively: it starts with nothing. */
+void dune_self_forget(void);
+
+/*
+ * A thread's memory, block and vCPU. release gives back all but the memory,
+ * which the caller may be running on.
+ */
+int dune_sthread_new(struct dune_sthread **t);
+void dune_sthread_release(struct dune_sthread *t);
+void dune_sthread_memory(struct dune_sthread *t, void **addr, size_t *len);
+void dune_sthread_free(struct dune_sthread *t);
+/* The system registers for ring 0 at the start, and MSRs. */
+int dune_sthread_registers(struct dune_sthread *t, dune_gpa_t root);
+
+/* ---- block.c ---- */
+int dune_block_make(struct dune_vm *vm, size_t *block);
+void dune_block_init(struct dune_vm *vm, size_t block);
+void dune_block_sregs(const struct dune_vm *vm, size_t block, dune_gpa_t root,
+		      struct kvm_sregs *sregs);
+/* Code or data segments of ring 0 or 3, as this KVM runs them. */
+void dune_block_segments(const struct dune_vm *vm, bool user,
+			 struct kvm_sregs *sregs);
+/* Address of a label of guest.S in the block. */
+dune_gva_t dune_block_label(const struct dune_percpu *pc, const char *label);
+
+/* ---- run.c ---- */
+enum dune_self_exit {
+	DUNE_SELF_SYSCALL,	/* u: the caller's registers */
+	DUNE_SELF_HCALL,	/* u: rax, rdi ...; rip after it */
+	DUNE_SELF_FAULT,	/* u.rsp: the trap frame */
+	DUNE_SELF_OVERFLOW,
+	DUNE_SELF_INTR,
+	DUNE_SELF_HLT,
+	DUNE_SELF_PORT,		/* the program used a port itself */
+	DUNE_SELF_EFAULT,
+	DUNE_SELF_DEAD,		/* dune_errmsg() says why */
+};
+enum dune_self_exit dune_self_run(struct dune_sthread *t);
+/* From (virtual) ring 3 to ring 0, as if a trap had come and gone. */
+void dune_self_to_kernel(struct dune_sthread *t);
+/* u has been loaded with a frame of ring 3: the rest of the state, too. */
+void dune_self_to_user(struct dune_sthread *t);
+
+/* ---- loop.c, calls.c ---- */
+void dune_self_loop(struct dune_sthread *t) __attribute__((noreturn));
+/* Serves the call in u; true: to be restarted. */
+bool dune_self_call(struct dune_sthread *t);
+/* Goes on natively at u, out of Dune mode. The mask, altstack too. */
+void dune_self_native(struct dune_sthread *t) __attribute__((noreturn));
+/* Fills t->frame from u. */
+void dune_self_native_frame(struct dune_sthread *t);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Inside libdune: code that runs in Dune mode, as part of the program.
+ *
+ * dune_guest_cpu() is the calling thread's block; the calls below it are what
+ * the page-table code and others ask of the host side or of ring 0.
+ */
+#ifndef DUNE_LIB_GUEST_H
+#define DUNE_LIB_GUEST_H
+
+#include "dune.h"
+#include "dune/trap.h"
+#include "kern/self/percpu.h"
+#include "kern/self/self.h"
+#include "kern/types.h"
+
+struct dune_handler {
+	dune_trap_handler *fn;
+	void *arg;
+	unsigned int flags;
+};
+
+/* The guest side's part of struct dune_percpu. */
+struct dune_guest {
+	uint64_t root;			/* guest physical, of the tables in use */
+	struct dune_handler *own;	/* DUNE_VEC_MAX of them, or NULL */
+	struct dune_vcpu_state *state;	/* emulated registers, or NULL */
+	struct dune_ring3 *ring3;	/* innermost dune_user_run(), or NULL */
+};
+
+/* The thread's block in Dune mode, else NULL. */
+extern __thread struct dune_percpu *dune_guest_block
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline struct dune_percpu *dune_guest_cpu(void)
+{
+	return dune_guest_block;
+}
+
+static inline struct dune_guest *dune_guest_of(struct dune_percpu *pc)
+{
+	return (struct dune_guest *)pc->guest;
+}
+
+_Static_assert(sizeof(struct dune_guest) <=
+	       sizeof(((struct dune_percpu *)0)->guest), "room");
+
+/* Is ring 0 real here, or does the program run deprivileged? */
+static inline bool dune_guest_native(void)
+{
+	return dune_self.vm.kind.native_ring0;
+}
+
+/* Asks the host side to make the main root's entries around va. 0 or -errno. */
+long dune_guest_fill(uint64_t va);
+/* Makes all other threads' processors forget what they have cached. */
+void dune_guest_shootdown(void);
+/* Guest physical address of va; makes its window if need be. 0, -ENOMEM. */
+int dune_guest_back(uint64_t va, uint64_t *gpa);
+/* This processor: loads CR3 (real value), forgets one page. */
+void dune_guest_set_cr3(uint64_t cr3);
+void dune_guest_invlpg(uint64_t va);
+/* What CR3 holds: a real value. */
+uint64_t dune_guest_cr3(void);
+
+/* trap.c: what dune_percpu.dispatch is set to. */
+uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
+			     uint64_t cr2, uint64_t from_user,
+			     struct dune_percpu *pc);
+
+#endif

@@ -1,0 +1,150 @@
+/* Entering and leaving Dune mode, and what guest code asks of ring 0. */
+#include "libdune/guest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include "kern/err.h"
+
+__thread struct dune_percpu *dune_guest_block;
+
+/* What the thread keeps when it leaves, for the next time. */
+static __thread struct dune_sthread *mine
+	__attribute__((tls_model("initial-exec")));
+
+static pthread_key_t at_thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *t)
+{
+	/* in Dune mode exit(2) does it, see kern/self/clone.c */
+	if (!dune_guest_block)
+		dune_sthread_free(t);
+}
+
+static void child_of_fork(void)
+{
+	/* a child forked in Dune mode has its VM already */
+	if (dune_guest_block)
+		return;
+	dune_self_forget();
+	mine = NULL;
+}
+
+static void prepare(void)
+{
+	dune_self.dispatch = dune_guest_dispatch;
+	pthread_key_create(&at_thread_end, thread_ends);
+	pthread_atfork(NULL, NULL, child_of_fork);
+}
+
+static int documented(int err)
+{
+	switch (err) {
+	case -ENOENT: case -EACCES: case -ENOTSUP: case -ENOMEM: case -EAGAIN:
+		return err;
+	case -ENODEV: case -ENXIO:
+		return -ENOENT;
+	case -EPERM:
+		return -EACCES;
+	default:
+		return err ? -EIO : 0;
+	}
+}
+
+/* A thread that was made in Dune mode has not been here yet. */
+static struct dune_percpu *block_of_this_thread(void)
+{
+	if (!dune_guest_block && dune_current)
+		dune_guest_block = dune_sthread_of(dune_current)->pc;
+	return dune_guest_block;
+}
+
+int dune_enter(void)
+{
+	int r;
+
+	if (block_of_this_thread())
+		return 0;
+	pthread_once(&once, prepare);
+	r = dune_self_make();
+	if (!r && !mine) {
+		r = dune_sthread_new(&mine);
+		if (!r)
+			pthread_setspecific(at_thread_end, mine);
+	}
+	if (r)
+		return documented(r);
+	dune_guest_of(mine->pc)->root = dune_self.vm.pt.root;
+	dune_guest_block = mine->pc;
+	r = dune_self_enter_thread(mine);
+	if (r)
+		dune_guest_block = NULL;
+	return documented(r);
+}
+
+int dune_leave(void)
+{
+	struct dune_percpu *pc = block_of_this_thread();
+	long r;
+
+	if (!pc)
+		return -EPERM;
+	mine = dune_sthread_of(dune_current);
+	do
+		r = pc->hcall(DUNE_HC_LEAVE, 0, 0, 0);
+	while (r == -EINTR);
+	dune_guest_block = NULL;
+	return 0;
+}
+
+int dune_in_dune_mode(void)
+{
+	return block_of_this_thread() != NULL;
+}
+
+/* ---- for the rest of the library ---- */
+
+long dune_guest_fill(uint64_t va)
+{
+	return dune_guest_cpu()->hcall(DUNE_HC_FILL, va, 0, 0);
+}
+
+void dune_guest_shootdown(void)
+{
+	if (__atomic_load_n(&dune_self.active, __ATOMIC_SEQ_CST) > 1)
+		dune_guest_cpu()->hcall(DUNE_HC_FLUSH, 0, 0, 0);
+}
+
+int dune_guest_back(uint64_t va, uint64_t *gpa)
+{
+	long r = dune_guest_cpu()->hcall(DUNE_HC_BACK, va, 0, 0);
+
+	if (r < 0)
+		return r;
+	*gpa = r;
+	return 0;
+}
+
+void dune_guest_set_cr3(uint64_t cr3)
+{
+	struct dune_percpu *pc = dune_guest_cpu();
+
+	pc->kern_cr3 = cr3;
+	if (dune_guest_native())
+		__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+	else
+		pc->gate(DUNE_GATE_CR3, cr3);
+}
+
+uint64_t dune_guest_cr3(void)
+{
+	return dune_guest_cpu()->kern_cr3;
+}
+
+void dune_guest_invlpg(uint64_t va)
+{
+	if (dune_guest_native())
+		__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+	else
+		dune_guest_set_cr3(dune_guest_cr3());
+}

@@ -1,0 +1,170 @@
+/*
+ * Traps in Dune mode: from the stubs to the program's handlers. Compiled
+ * without FPU registers: they may not have been saved (DUNE_TRAP_NOFPU).
+ */
+#include "libdune/guest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include "kern/err.h"
+
+#define VEC_PF	DUNE_VEC_PF
+
+static struct dune_handler process[DUNE_VEC_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * Has the host side been asked about the span of va, or does an entry
+ * want it asked again? Reads the tables in use.
+ */
+static bool filled(const struct dune_percpu *pc, uint64_t va)
+{
+	const char *area = dune_self.vm.ring0;
+	uint64_t at = pc->kern_cr3 & DUNE_PTE_ADDR, e;
+	int shift;
+
+	for (shift = 39; shift >= 12; shift -= 9) {
+		e = __atomic_load_n((const uint64_t *)(area + at) +
+				    (va >> shift & 511), __ATOMIC_RELAXED);
+		if (shift == 12 || (e & DUNE_PTE_PS && shift < 39))
+			return (e & DUNE_PTE_P) || !(e & DUNE_PTE_HOST);
+		if (!(e & DUNE_PTE_P))
+			return e != 0;
+		at = e & DUNE_PTE_ADDR;
+	}
+	return true;
+}
+
+static bool call(const struct dune_handler *table, struct dune_tf *tf,
+		 unsigned int vector, uint64_t addr)
+{
+	/* fn last when set, first when removed: see dune_trap_set() */
+	dune_trap_handler *fn = table ?
+		__atomic_load_n(&table[vector].fn, __ATOMIC_ACQUIRE) : NULL;
+
+	return fn && fn(tf, vector, addr, table[vector].arg) ==
+		     DUNE_TRAP_RESUME;
+}
+
+static uint64_t resume(const struct dune_tf *tf)
+{
+	return tf->cs & 3 ? DUNE_RET_USER : DUNE_RET_RESUME;
+}
+
+/* Where ring 0 is emulated both rings have ring 3's selectors. */
+static void show_ring(struct dune_tf *tf, bool user)
+{
+	if (dune_guest_native())
+		return;
+	tf->cs = user ? DUNE_SELF_VUSER_CS : DUNE_SELF_KERN_CS;
+	tf->ss = user ? DUNE_SELF_VUSER_SS : DUNE_SELF_KERN_SS;
+	if (!user)
+		tf->err &= ~(uint32_t)DUNE_PF_USER;
+}
+
+static void hide_ring(struct dune_tf *tf)
+{
+	if (dune_guest_native())
+		return;
+	/* bits 0 and 1 stay: they say which ring */
+	tf->cs = DUNE_SELF_USER_CS;
+	tf->ss = DUNE_SELF_USER_SS;
+}
+
+uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
+			     uint64_t cr2, uint64_t from_user,
+			     struct dune_percpu *pc)
+{
+	struct dune_guest *g = dune_guest_of(pc);
+	uint64_t addr = vector == VEC_PF ? cr2 : 0, ret;
+
+	dune_guest_block = pc;
+	show_ring(tf, from_user);
+	if (vector == VEC_PF && !filled(pc, cr2) &&
+	    pc->hcall(DUNE_HC_FILL, cr2, 0, 0) == 0)
+		ret = resume(tf);
+	else if (call(g->own, tf, vector, addr) ||
+		 call(process, tf, vector, addr))
+		ret = resume(tf);
+	else
+		ret = DUNE_RET_FAULT;
+	if (pc->kick)
+		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
+	if (ret != DUNE_RET_FAULT)
+		hide_ring(tf);
+	return ret;
+}
+
+/* ---- registration ---- */
+
+static void set_nofpu(struct dune_percpu *pc, unsigned int vector, bool yes)
+{
+	uint64_t bit = 1ul << (vector & 63);
+
+	if (yes)
+		__atomic_fetch_or(&pc->nofpu[vector >> 6], bit,
+				  __ATOMIC_SEQ_CST);
+	else
+		__atomic_fetch_and(&pc->nofpu[vector >> 6], ~bit,
+				   __ATOMIC_SEQ_CST);
+}
+
+static bool says_nofpu(const struct dune_handler *table, unsigned int vector)
+{
+	return !table || !table[vector].fn ||
+	       (table[vector].flags & DUNE_TRAP_NOFPU);
+}
+
+/* Every thread's bit of a vector, after a change of its handlers. */
+static void update_nofpu(unsigned int vector)
+{
+	struct dune_sthread *t;
+
+	pthread_mutex_lock(&dune_self.lock);
+	for (t = dune_self.threads; t; t = t->next) {
+		const struct dune_handler *own = dune_guest_of(t->pc)->own;
+		bool any = process[vector].fn || (own && own[vector].fn);
+
+		set_nofpu(t->pc, vector, any && says_nofpu(process, vector) &&
+			  says_nofpu(own, vector));
+	}
+	pthread_mutex_unlock(&dune_self.lock);
+}
+
+static struct dune_handler *own_table(void)
+{
+	struct dune_percpu *pc = dune_in_dune_mode() ? dune_guest_cpu() : NULL;
+	struct dune_guest *g;
+
+	if (!pc)
+		return NULL;
+	g = dune_guest_of(pc);
+	if (!g->own)
+		g->own = calloc(DUNE_VEC_MAX, sizeof(*g->own));
+	return g->own;
+}
+
+int dune_trap_set(unsigned int vector, unsigned int flags,
+		  dune_trap_handler *handler, void *arg)
+{
+	struct dune_handler *table = process;
+
+	if (vector >= DUNE_VEC_MAX ||
+	    (flags & ~(unsigned int)(DUNE_TRAP_THREAD | DUNE_TRAP_NOFPU)))
+		return dune_err(-EINVAL, "dune_trap_set: vector %u, flags %#x",
+				vector, flags);
+	if (flags & DUNE_TRAP_THREAD)
+		table = own_table();
+	if (!table)
+		return dune_err(-EPERM, "dune_trap_set: a thread's own handler "
+				"can be set in Dune mode only");
+	pthread_mutex_lock(&lock);
+	__atomic_store_n(&table[vector].fn, NULL, __ATOMIC_SEQ_CST);
+	update_nofpu(vector);
+	table[vector].arg = arg;
+	table[vector].flags = flags;
+	__atomic_store_n(&table[vector].fn, handler, __ATOMIC_RELEASE);
+	update_nofpu(vector);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
