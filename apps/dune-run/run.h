@@ -22,6 +22,7 @@ struct dune_run {
 	char **envp;
 	char path[PATH_MAX];		/* the program's file */
 	bool verbose;
+	struct dune_kvm_kind kind;	/* all of it: for --verbose, --stat */
 };
 
 /*

@@ -66,7 +66,6 @@ static void __attribute__((noreturn)) become_first_process(pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(DUNE_EXIT_OURS);
-	dune_kvm_probe_end();
 	dune_fds_child(&r->state);
 	sigaction(SIGCHLD, &sup.sigchld, NULL);
 	sigprocmask(SIG_SETMASK, &sup.mask, NULL);
@@ -120,8 +119,6 @@ static void start(void)
 			       "raise ulimit -u", strerror(errno)));
 	if (sup.child == 0)
 		become_first_process(self);
-	/* meanwhile the child is on its way: the last one pays */
-	dune_kvm_probe_end();
 	dune_fds_parent(s);
 	check(dune_broker_adopt(sup.broker, sup.child));
 }
@@ -376,7 +373,7 @@ int dune_supervise(struct dune_run *run)
 	serve_last_words();
 	if (run->state.policy.stat)
 		dune_print_stats(dune_broker_total(sup.broker),
-				 &run->state.kind, now_ns() - sup.start_ns);
+				 &run->kind, now_ns() - sup.start_ns);
 	if (!sup.served)
 		serve_the_rest();
 	return conclude();

@@ -38,9 +38,12 @@ static void name_process(const char *path)
 	prctl(PR_SET_NAME, slash ? slash + 1 : path);
 }
 
-static int make_machine(const struct dune_state *s)
+/* The first image of a sandbox finds out what the later ones are told. */
+static int make_machine(struct dune_state *s)
 {
-	int r = dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind, NULL);
+	int r = s->confined ?
+		dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind, NULL) :
+		dune_vm_first(&vm, s->kvm_fd, s->fd_base, &s->kind);
 
 	if (!r)
 		r = dune_mm_init(&mm, &vm, s->policy.mem);

@@ -1,6 +1,6 @@
 /*
  * Which kind of KVM is this? Asked of KVM itself and of a few instructions
- * run in a throw-away VM, never of names.
+ * run in a VM, never of names.
  */
 #include "kern/vm/vm.h"
 
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <x86intrin.h>
 #include "kern/err.h"
@@ -27,10 +26,6 @@
  * (pkey calls are refused) and AMX (a permission of the host process).
  */
 #define XCR0_GUEST	0xe7ul
-
-/* Where the probe guest's code and data pages are for a moment. */
-#define PROBE_CODE	0x200000ul
-#define PROBE_DATA	(PROBE_CODE + DUNE_PAGE_SIZE)
 
 const char *dune_kvm_kind_name(const struct dune_kvm_kind *kind)
 {
@@ -158,7 +153,19 @@ static int ask_limits(int kvm_fd, struct dune_kvm_kind *kind)
 	return 0;
 }
 
-/* ---- the probe guest: ring 3 code, one exit a step ---- */
+int dune_kvm_ask(int kvm_fd, struct dune_kvm_kind *kind)
+{
+	int r;
+
+	memset(kind, 0, sizeof(*kind));
+	r = ask_cpuid(kvm_fd, kind);
+	return r ? r : ask_limits(kvm_fd, kind);
+}
+
+/*
+ * ---- the probe guest: ring 3 code, one exit a step. Its two pages, code and
+ * data, are in the ring 0 area, which every VM has ----
+ */
 
 extern const char dune_probe_start[], dune_probe_end[];
 extern const char dune_probe_tsc[], dune_probe_load[], dune_probe_fsbase[];
@@ -181,13 +188,14 @@ __asm__(
 "dune_probe_end:\n"
 "	.text\n");
 
-static enum dune_exit step(struct dune_vcpu *c, const char *code)
+static enum dune_exit step(struct dune_vcpu *c, dune_gva_t pages,
+			   const char *code)
 {
 	enum dune_exit e;
 
 	memset(&c->u, 0, sizeof(c->u));
-	c->u.rip = PROBE_CODE + (code - dune_probe_start);
-	c->u.rdi = PROBE_DATA;
+	c->u.rip = pages + (code - dune_probe_start);
+	c->u.rdi = pages + DUNE_PAGE_SIZE;
 	c->edited = true;
 	do
 		e = dune_vcpu_run(c);
@@ -195,46 +203,46 @@ static enum dune_exit step(struct dune_vcpu *c, const char *code)
 	return e;
 }
 
-static int map_probe(struct dune_vm *vm, dune_gva_t va)
+static int map_probe(struct dune_vm *vm, dune_gva_t *pages)
 {
 	dune_gpa_t gpa;
-	int r = dune_vm_back(vm, va, &gpa);
+	char *host = dune_ring0_pages(vm, 2 * DUNE_PAGE_SIZE, &gpa);
 
-	if (r)
-		return r;
-	return dune_pt_map(&vm->pt, va, gpa, DUNE_PTE_U | DUNE_PTE_W |
-			   DUNE_PTE_A | DUNE_PTE_D);
+	if (!host)
+		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
+	memcpy(host, dune_probe_start, dune_probe_end - dune_probe_start);
+	*pages = DUNE_RING0_GVA + gpa;
+	return dune_pt_map_range(&vm->pt, *pages, 2 * DUNE_PAGE_SIZE, gpa,
+				 DUNE_PTE_U | DUNE_PTE_A | DUNE_PTE_D);
 }
 
 /* Does the guest notice an entry that the host takes away? */
-static bool notices_edits(struct dune_vm *vm, struct dune_vcpu *c)
+static bool notices_edits(struct dune_vm *vm, struct dune_vcpu *c,
+			  dune_gva_t pages)
 {
 	bool split = false;
 
-	if (step(c, dune_probe_load) != DUNE_EXIT_SYSCALL)
+	if (step(c, pages, dune_probe_load) != DUNE_EXIT_SYSCALL)
 		return false;
-	dune_pt_unmap(&vm->pt, PROBE_DATA, DUNE_PAGE_SIZE, &split);
+	dune_pt_unmap(&vm->pt, pages + DUNE_PAGE_SIZE, DUNE_PAGE_SIZE, &split);
 	/* a root that differs: whatever is cached is flushed */
 	c->run->s.regs.sregs.cr3 ^= CR3_PWT;
-	return step(c, dune_probe_load) == DUNE_EXIT_TRAP &&
+	return step(c, pages, dune_probe_load) == DUNE_EXIT_TRAP &&
 	       c->trap_vector == 14;
 }
 
-static int run_probe(struct dune_vm *vm, struct dune_kvm_kind *kind, bool all)
+static int run_probe(struct dune_vcpu *c, struct dune_kvm_kind *kind,
+		     bool all)
 {
-	struct dune_vcpu *c;
 	uint64_t before, after, seen;
+	dune_gva_t pages = 0;
 	int r;
 
-	r = map_probe(vm, PROBE_CODE);
-	if (!r)
-		r = map_probe(vm, PROBE_DATA);
-	if (!r)
-		r = dune_vcpu_get(vm, &c);
+	r = map_probe(c->vm, &pages);
 	if (r)
 		return r;
 	before = __rdtsc();
-	if (step(c, dune_probe_tsc) != DUNE_EXIT_SYSCALL)
+	if (step(c, pages, dune_probe_tsc) != DUNE_EXIT_SYSCALL)
 		return dune_err(-ENOTSUP, "a probe guest did not run: %s",
 				dune_errmsg());
 	after = __rdtsc();
@@ -242,9 +250,42 @@ static int run_probe(struct dune_vm *vm, struct dune_kvm_kind *kind, bool all)
 	kind->native_ring0 = (c->run->s.regs.sregs.cs.selector & 3) == 0;
 	kind->tsc_matches = before <= seen && seen <= after;
 	if (all)
-		kind->host_pte_edits = notices_edits(vm, c);
-	kind->fsgsbase = step(c, dune_probe_fsbase) == DUNE_EXIT_SYSCALL;
+		kind->host_pte_edits = notices_edits(c->vm, c, pages);
+	kind->fsgsbase = step(c, pages, dune_probe_fsbase) ==
+			 DUNE_EXIT_SYSCALL;
 	return 0;
+}
+
+/*
+ * The VM was made for a kind that turned out wrong, and the probe is in its
+ * tables. Tables under another root are new to every cache; a few pages
+ * of the old ones are lost.
+ */
+static int start_over(struct dune_vm *vm, struct dune_vcpu *c)
+{
+	int r = dune_pt_init(&vm->pt);
+
+	if (!r)
+		r = dune_ring0_init(vm);
+	return r ? r : dune_vcpu_restart(c);
+}
+
+int dune_vm_first(struct dune_vm *vm, int kvm_fd, int fd_floor,
+		  struct dune_kvm_kind *kind)
+{
+	struct dune_vcpu *c;
+	int r = dune_vm_create(vm, kvm_fd, fd_floor, kind, NULL);
+
+	if (!r)
+		r = dune_vcpu_get(vm, &c);
+	if (!r)
+		r = run_probe(c, kind, false);
+	if (r)
+		return r;
+	vm->kind = *kind;
+	r = start_over(vm, c);
+	dune_vcpu_put(c);
+	return r;
 }
 
 /* The throw-away VM, until dune_kvm_probe_end(). */
@@ -258,36 +299,18 @@ void dune_kvm_probe_end(void)
 	throw_away = NULL;
 }
 
-static int with_pages(int kvm_fd, struct dune_kvm_kind *kind, bool all)
+int dune_kvm_probe(int kvm_fd, struct dune_kvm_kind *kind, bool all)
 {
-	int r;
+	struct dune_vcpu *c;
+	int r = dune_kvm_ask(kvm_fd, kind);
 
+	if (r)
+		return r;
 	throw_away = malloc(sizeof(*throw_away));
 	if (!throw_away)
 		return dune_err(-ENOMEM, "no memory for a VM");
 	r = dune_vm_create(throw_away, kvm_fd, 0, kind, NULL);
-	return r ? r : run_probe(throw_away, kind, all);
-}
-
-int dune_kvm_probe(int kvm_fd, struct dune_kvm_kind *kind, bool all)
-{
-	void *page;
-	int r;
-
-	memset(kind, 0, sizeof(*kind));
-	r = ask_cpuid(kvm_fd, kind);
 	if (!r)
-		r = ask_limits(kvm_fd, kind);
-	if (r)
-		return r;
-	page = mmap((void *)PROBE_CODE, 2 * DUNE_PAGE_SIZE,
-		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
-		    MAP_FIXED_NOREPLACE, -1, 0);
-	if (page != (void *)PROBE_CODE)
-		return dune_err(-ENOMEM, "address %#lx is taken in this "
-				"process", PROBE_CODE);
-	memcpy(page, dune_probe_start, dune_probe_end - dune_probe_start);
-	r = with_pages(kvm_fd, kind, all);
-	munmap(page, 2 * DUNE_PAGE_SIZE);
-	return r;
+		r = dune_vcpu_get(throw_away, &c);
+	return r ? r : run_probe(c, kind, all);
 }

@@ -164,6 +164,13 @@ void dune_vcpu_put(struct dune_vcpu *c)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+int dune_vcpu_restart(struct dune_vcpu *c)
+{
+	int r = dune_ring0_block(c->vm, &c->block);
+
+	return r ? r : set_registers(c);
+}
+
 /* ---- leaving: from KVM's registers to the user register file ---- */
 
 /* A frame that the CPU pushed, seen from the host. */

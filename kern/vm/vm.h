@@ -42,7 +42,13 @@ const char *dune_kvm_kind_name(const struct dune_kvm_kind *kind);
 int dune_kvm_open(void);
 
 /*
- * Runs the probe guest. About 2 ms; keep the result over fork and exec.
+ * The part of the answer that needs no guest: CPUID and limits. The rest stays
+ * zero. 0.3 ms where CPUID traps; keep the result over fork and exec.
+ */
+int dune_kvm_ask(int kvm_fd, struct dune_kvm_kind *kind);
+
+/*
+ * Asks, and runs the probe guest in a throw-away VM. About 2 ms.
  * all: also what is only told to people (host_pte_edits). Once at a time in a
  * process; dune_kvm_probe_end() afterwards, also on failure: closing a VM
  * takes a while, which a caller in a hurry can put off.
@@ -118,6 +124,13 @@ struct dune_vm {
 int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 		   const struct dune_kvm_kind *kind, void *ring0_at);
 /*
+ * The same for who has only asked: runs the probe guest in the new VM, whose
+ * kind is then known and goes to *kind, all but host_pte_edits. Leaves a vCPU
+ * in the pool.
+ */
+int dune_vm_first(struct dune_vm *vm, int kvm_fd, int fd_floor,
+		  struct dune_kvm_kind *kind);
+/*
  * In a forked child: closes the inherited descriptors and makes a new VM
  * with the same ring 0 area, windows and guest physical layout. Old vCPUs
  * are gone. Single-threaded.
@@ -154,6 +167,11 @@ int dune_vm_forget(struct dune_vm *vm);
 int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu);
 /* Gives it back: registers and FPU state are reset at the next get. */
 void dune_vcpu_put(struct dune_vcpu *vcpu);
+/*
+ * A new block and system registers as for a new vCPU: the VM has other tables.
+ * Before the VM is used: not thread-safe.
+ */
+int dune_vcpu_restart(struct dune_vcpu *vcpu);
 
 /*
  * Enters the guest in ring 3 with u, fs_base, gs_base and runs it until
