@@ -68,7 +68,7 @@ SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 
 # Trap code of the library runs before FPU registers are saved.
 $(B)/pic/libdune/trap.o $(B)/self-asan/libdune/trap.o: \
-	ALL_CFLAGS += -mgeneral-regs-only
+	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector
 $(B)/libdune.so: $(LIB_O) libdune/dune.map
 	@echo "  LD      $@"
 	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME),-z,defs,-z,noexecstack \

@@ -32,6 +32,7 @@
 
 #define DUNE_RING0_GVA		0x501000000000ul
 #define DUNE_RING0_SIZE		DUNE_WINDOW_SIZE
+#define DUNE_RING0_TABLES	(16ul << 20)	/* in Dune mode, see vm.h */
 #define DUNE_VVAR_GVA		0x502000000000ul
 
 #define DUNE_WINDOW_SHIFT	26

@@ -78,16 +78,20 @@ uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 	struct dune_guest *g = dune_guest_of(pc);
 	uint64_t addr = vector == VEC_PF ? cr2 : 0, ret;
 
-	dune_guest_block = pc;
 	show_ring(tf, from_user);
+	/* before any TLS is touched: it may be what is not there */
 	if (vector == VEC_PF && !filled(pc, cr2) &&
-	    pc->hcall(DUNE_HC_FILL, cr2, 0, 0) == 0)
+	    pc->hcall(DUNE_HC_FILL, cr2, 0, 0) == 0) {
 		ret = resume(tf);
-	else if (call(g->own, tf, vector, addr) ||
+		goto out;
+	}
+	dune_guest_block = pc;
+	if (call(g->own, tf, vector, addr) ||
 		 call(process, tf, vector, addr))
 		ret = resume(tf);
 	else
 		ret = DUNE_RET_FAULT;
+out:
 	if (pc->kick)
 		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
 	if (ret != DUNE_RET_FAULT)

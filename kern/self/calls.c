@@ -39,14 +39,25 @@ static long arch_prctl(struct dune_task *t, struct dune_call *c)
 }
 
 /*
- * The kernel would move a thread out of a critical section by its
- * native rip, which is always ours.
+ * The kernel would move a thread out of a critical section by its native rip,
+ * which is always ours. So in Dune mode nothing is registered, though the C
+ * library, which takes no for an answer only once, is told so: cpu_id stays
+ * negative, and its users go the long way. Leaving makes up for it.
  */
-static long no_rseq(struct dune_task *t, struct dune_call *c)
+static long rseq(struct dune_task *t, struct dune_call *c)
 {
-	(void)t;
-	(void)c;
-	return -ENOSYS;
+	struct dune_rseq *r = &dune_sthread_of(t)->rseq;
+
+	if (c->arg[2] & DUNE_RSEQ_UNREGISTER) {
+		r->addr = 0;
+		return 0;
+	}
+	if (c->arg[2])
+		return -EINVAL;
+	if (r->addr)
+		return -EBUSY;
+	*r = (struct dune_rseq){ c->arg[0], c->arg[1], c->arg[3] };
+	return 0;
 }
 
 static const struct {
@@ -63,7 +74,7 @@ static const struct {
 	{ SYS_epoll_pwait, dune_sys_with_mask },
 	{ SYS_epoll_pwait2, dune_sys_with_mask },
 	{ SYS_arch_prctl, arch_prctl },
-	{ SYS_rseq, no_rseq },
+	{ SYS_rseq, rseq },
 	{ SYS_clone, dune_self_clone },
 	{ SYS_clone3, dune_self_clone },
 	{ SYS_fork, dune_self_clone },

@@ -49,6 +49,10 @@ void dune_self_native(struct dune_sthread *t)
 	dune_host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, 8, 0,
 			  0);
 	dune_self_native_frame(t);
+	if (t->rseq.addr)
+		dune_host_syscall(SYS_rseq, t->rseq.addr, t->rseq.len, 0,
+				  t->rseq.sig, 0, 0);
+	t->rseq.addr = 0;
 	t->active = false;
 	__atomic_fetch_sub(&dune_self.active, 1, __ATOMIC_SEQ_CST);
 	dune_current = NULL;
@@ -73,6 +77,9 @@ static long serve_hcall(struct dune_sthread *t)
 		c->u.rax = 0;
 		if (t->task.slot_full)	/* the signal first, then again */
 			return -EINTR;
+		/* the stub's `ret`: its page is the guest's only */
+		c->u.rip = *(const uint64_t *)(uintptr_t)c->u.rsp;
+		c->u.rsp += sizeof(uint64_t);
 		dune_self_native(t);
 	case DUNE_HC_FILL:
 		return dune_smem_fill(&dune_self.mem, c->u.rdi);
@@ -131,6 +138,18 @@ static void wait_for_signal(struct dune_sthread *t)
 	dune_host_syscall(SYS_rt_sigsuspend, (long)&mask, 8, 0, 0, 0, 0);
 }
 
+/* The CPU's frame is still on the IST stack. */
+static const char *overflow(const struct dune_sthread *t)
+{
+	const uint64_t *f = (const uint64_t *)((uintptr_t)t->pc +
+					       DUNE_PC_IST_TOP) - 7;
+
+	dune_err(-EIO, "the handler stack is used up: traps in trap handlers; "
+		 "the last: vector %lu, error %#lx, rip %#lx, cr2 %#lx",
+		 f[0], f[1], f[2], t->pc->cr2);
+	return dune_errmsg();
+}
+
 static void serve(struct dune_sthread *t, enum dune_self_exit e,
 		  unsigned int efaults)
 {
@@ -153,8 +172,7 @@ static void serve(struct dune_sthread *t, enum dune_self_exit e,
 			dune_task_abort("KVM cannot reach a page of memory");
 		break;
 	case DUNE_SELF_OVERFLOW:
-		dune_task_abort("the handler stack is used up: a trap handler "
-				"faults again and again");
+		dune_task_abort(overflow(t));
 	case DUNE_SELF_DEAD:
 		dune_task_abort(dune_errmsg());
 	case DUNE_SELF_SYSCALL:

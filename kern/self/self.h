@@ -29,12 +29,20 @@
 
 #define DUNE_HOST_STACK		(128ul << 10)
 
+/* A registration of rseq(2): addr 0, none. */
+struct dune_rseq {
+	uint64_t addr, len, sig;
+};
+
+#define DUNE_RSEQ_UNREGISTER	1
+
 struct dune_sthread {
 	struct dune_task task;		/* first: dune_current points here */
 	struct dune_percpu *pc;		/* its block, guest = host address */
 	struct dune_sthread *next;	/* of all */
 	bool active;			/* in Dune mode */
 	bool deliverable;		/* u is a state a signal can interrupt */
+	struct dune_rseq rseq;		/* to come back when it leaves */
 	struct dune_sigframe *frame;	/* for going on natively */
 	uint8_t *xsave;			/* follows frame: its fpstate */
 };

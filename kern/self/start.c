@@ -1,6 +1,7 @@
 /* The process's VM, its threads' memory, and entering Dune mode. */
 #include <asm/prctl.h>
 #include <errno.h>
+#include <link.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -31,6 +32,48 @@ long dune_self_switch(struct dune_sthread *t, void *top,
 
 static const struct dune_policy all_allowed;
 
+/* The program may read and write its page tables: they are memory of its. */
+static int map_tables(struct dune_vm *vm)
+{
+	uint64_t flags = DUNE_PTE_W | DUNE_PTE_A | DUNE_PTE_D | DUNE_PTE_NX;
+	size_t at;
+	int r = 0;
+
+	if (!vm->kind.native_ring0)
+		flags |= DUNE_PTE_U | DUNE_PTE_SUPER;
+	for (at = DUNE_RING0_TABLES; !r && at < DUNE_RING0_SIZE;
+	     at += DUNE_LARGE_SIZE)
+		r = dune_pt_map_large(&vm->pt, DUNE_RING0_GVA + at, at, flags);
+	return r;
+}
+
+/*
+ * The trap dispatcher resolves the faults of everything else, so its own code
+ * and data must be there first, and stay: the image this function is in.
+ */
+static int fill_image(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t us = (uintptr_t)fill_image;
+	const ElfW(Phdr) *p = info->dlpi_phdr;
+	uintptr_t at, end;
+	bool ours = false;
+	int i;
+
+	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++)
+		ours |= p[i].p_type == PT_LOAD &&
+			us - info->dlpi_addr - p[i].p_vaddr < p[i].p_memsz;
+	for (i = 0; ours && i < info->dlpi_phnum; i++) {
+		if (p[i].p_type != PT_LOAD)
+			continue;
+		at = (info->dlpi_addr + p[i].p_vaddr) & DUNE_LARGE_MASK;
+		end = info->dlpi_addr + p[i].p_vaddr + p[i].p_memsz;
+		for (; at < end; at += DUNE_LARGE_SIZE)
+			dune_smem_fill(arg, at);
+	}
+	return ours;
+}
+
 static int make_vm(void)
 {
 	struct dune_kvm_kind kind;
@@ -45,12 +88,16 @@ static int make_vm(void)
 		r = dune_vm_create(&dune_self.vm, dune_self.kvm_fd, FD_FLOOR,
 				   &kind, (void *)DUNE_RING0_GVA);
 	if (!r)
+		r = map_tables(&dune_self.vm);
+	if (!r)
 		r = dune_smem_init(&dune_self.mem, &dune_self.vm);
 	if (r) {
 		dune_vm_destroy(&dune_self.vm);
 		close(dune_self.kvm_fd);
+		return r;
 	}
-	return r;
+	dl_iterate_phdr(fill_image, &dune_self.mem);
+	return 0;
 }
 
 /*
@@ -260,6 +307,24 @@ static int copy_control(struct dune_vcpu *c)
 	return dune_vcpu_set_xsave(c, area);
 }
 
+/* The C library's registration (glibc 2.35 on), see calls.c. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+#define RSEQ_LEN	32
+#define RSEQ_SIG	0x53053053ul
+
+static void suspend_rseq(struct dune_sthread *t, uint64_t fs)
+{
+	struct dune_rseq r = { 0, RSEQ_LEN, RSEQ_SIG };
+
+	if (!&__rseq_offset || !__rseq_size)
+		return;
+	r.addr = fs + __rseq_offset;
+	if (!dune_host_syscall(SYS_rseq, r.addr, r.len, DUNE_RSEQ_UNREGISTER,
+			       r.sig, 0, 0))
+		t->rseq = r;
+}
+
 int dune_self_enter_thread(struct dune_sthread *t)
 {
 	struct dune_task *task = &t->task;
@@ -280,6 +345,7 @@ int dune_self_enter_thread(struct dune_sthread *t)
 			  0, 0, 0);
 	dune_host_syscall(SYS_arch_prctl, ARCH_GET_GS, (long)&c->gs_base, 0,
 			  0, 0, 0);
+	suspend_rseq(t, c->fs_base);
 	t->pc->kern_fs = c->fs_base;
 	t->pc->in_user = 0;
 	task->tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);

@@ -59,7 +59,7 @@ char *dune_ring0_pages(struct dune_vm *vm, size_t bytes, dune_gpa_t *gpa)
 	size_t at = __atomic_load_n(&vm->ring0_used, __ATOMIC_RELAXED);
 
 	do {
-		if (bytes > DUNE_RING0_SIZE - at)
+		if (bytes > vm->ring0_end - at)
 			return NULL;
 	} while (!__atomic_compare_exchange_n(&vm->ring0_used, &at, at + bytes,
 					      true, __ATOMIC_RELAXED,

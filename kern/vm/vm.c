@@ -99,7 +99,16 @@ out:
 
 void *dune_vm_table_page(struct dune_vm *vm, dune_gpa_t *gpa)
 {
-	return dune_ring0_pages(vm, DUNE_PAGE_SIZE, gpa);
+	size_t at;
+
+	if (!vm->tables_used)
+		return dune_ring0_pages(vm, DUNE_PAGE_SIZE, gpa);
+	at = __atomic_fetch_add(&vm->tables_used, DUNE_PAGE_SIZE,
+				__ATOMIC_RELAXED);
+	if (at >= DUNE_RING0_SIZE)
+		return NULL;
+	*gpa = at;
+	return vm->ring0 + at;
 }
 
 void *dune_vm_table_host(struct dune_vm *vm, dune_gpa_t gpa)
@@ -201,6 +210,8 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	if (!vm->window || !vm->window_hash || vm->ring0 == MAP_FAILED)
 		return dune_err(-ENOMEM, "no memory for a VM");
 	vm->ring0_used = DUNE_RING0_FREE;
+	vm->ring0_end = ring0_at ? DUNE_RING0_TABLES : DUNE_RING0_SIZE;
+	vm->tables_used = ring0_at ? DUNE_RING0_TABLES : 0;
 	vm->pt.alloc = pt_alloc;
 	vm->pt.host = pt_host;
 	vm->pt.ctx = vm;

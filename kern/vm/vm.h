@@ -102,6 +102,8 @@ struct dune_vm {
 	pthread_mutex_t lock;		/* everything below */
 	char *ring0;			/* host address of the ring 0 area */
 	size_t ring0_used;		/* bytes handed out, page aligned */
+	size_t ring0_end;		/* of what is handed out there */
+	size_t tables_used;		/* page tables' own part; 0: none */
 	struct dune_pt pt;		/* the tables; arena part: the mm's */
 	/* windows in order of use, by window number (gva >> shift) */
 	uint32_t *window;
@@ -120,6 +122,8 @@ struct dune_vm {
  * caller's and must outlive the VM. The VM's own descriptors get numbers from
  * fd_floor on, out of the way of what shares the process (0: any). ring0_at:
  * the host address of the ring 0 area, which must be free; NULL: anywhere.
+ * With ring0_at the guest may reach its tables: they lie together, from offset
+ * DUNE_RING0_TABLES to the area's end.
  */
 int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 		   const struct dune_kvm_kind *kind, void *ring0_at);
