@@ -116,7 +116,7 @@ static long clone_thread(struct dune_sthread *parent, const struct birth *b)
 	c->fs_base = b->tls;
 	c->gs_base = from->gs_base;
 	c->edited = true;
-	t->pc->kern_fs = b->tls;
+	t->pc->kern_fs = t->pc->user_fs = b->tls;
 	t->task.sigmask = parent->task.sigmask;
 	t->task.altstack = (struct dune_sigstack) { .flags = SS_DISABLE };
 	if (copy_xsave(c, from)) {

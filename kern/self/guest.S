@@ -243,8 +243,12 @@ on_handler_stack:
 	mov	PC(XSAVE_LO), %eax
 	mov	PC(XSAVE_HI), %edx
 	xsave64	(%rsp)
-	jmp	6f
+	jmp	7f
 5:	fxsave64 (%rsp)
+7:	test	%r14, %r14		/* ring 3's MXCSR is not ring 0's */
+	je	6f
+	movl	$0x1f80, -8(%rsp)
+	ldmxcsr	-8(%rsp)
 6:	mov	%rbx, %rdi
 	mov	%r12, %rsi
 	mov	%r13, %rdx
@@ -257,16 +261,23 @@ on_handler_stack:
 	test	%r15, %r15
 	je	8f
 	testb	$DUNE_PCF_XSAVE, PC(FLAGS)
-	je	7f
+	je	9f
 	mov	PC(XSAVE_LO), %eax
 	mov	PC(XSAVE_HI), %edx
 	xrstor64 (%r15)
 	jmp	8f
-7:	fxrstor64 (%r15)
+9:	fxrstor64 (%r15)
 8:	mov	%rbx, %rsp
 	cmp	$DUNE_RET_FAULT, %r14
 	je	fault
 	ja	to_user
+	jmp	dune_guest_restore
+
+/* void resume(frame): loads it in ring 0. */
+	.globl dune_guest_resume
+	.hidden dune_guest_resume
+dune_guest_resume:
+	mov	%rdi, %rsp
 
 /* rsp: the frame. Loads only, so that the host side can do the rest itself. */
 	.globl dune_guest_restore, dune_guest_restore_iret

@@ -127,6 +127,9 @@ struct dune_percpu {
 	long (*hcall)(long nr, uint64_t a, uint64_t b, uint64_t c);
 	uint64_t nofpu[5];	/* bit a vector: handlers use no FPU state */
 	uint64_t kick;		/* host side: ask for signals (HC_POLL) soon */
+	/* load a frame, which must be on the handler stack, and go there */
+	void (*to_user)(struct dune_tf *tf) __attribute__((noreturn));
+	void (*resume)(struct dune_tf *tf) __attribute__((noreturn));
 
 	/* ---- the guest side's own, opaque to the stubs ---- */
 	uint64_t guest[64];	/* libdune/guest.h: struct dune_guest */

@@ -346,7 +346,7 @@ int dune_self_enter_thread(struct dune_sthread *t)
 	dune_host_syscall(SYS_arch_prctl, ARCH_GET_GS, (long)&c->gs_base, 0,
 			  0, 0, 0);
 	suspend_rseq(t, c->fs_base);
-	t->pc->kern_fs = c->fs_base;
+	t->pc->kern_fs = t->pc->user_fs = c->fs_base;
 	t->pc->in_user = 0;
 	task->tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	task->slot_full = 0;
