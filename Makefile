@@ -57,7 +57,9 @@ $(B)/dune-run $(B)/dune-check:
 # libdune: what users link. Position-independent objects of their own, hidden
 # but for what dune.map lists; in the archive one relocatable object whose
 # inner names are made local as well.
-LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
+PENDING	:= libdune/vm%.c libdune/page.c libdune/userview.c
+LIB_C	:= $(filter-out $(PENDING),$(wildcard libdune/*.c) \
+	     $(wildcard kern/self/*.c kern/vm/*.c)) kern/err.c \
 	   $(addprefix kern/,mm/region.c mm/uaccess.c \
 	     $(addprefix task/,signal.c signal_host.c signal_sys.c \
 	       signal_trap.c sigframe.c))

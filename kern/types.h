@@ -26,4 +26,10 @@ typedef uint64_t dune_gpa_t;	/* guest physical address */
 
 #define DUNE_ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
+/* Would the processor take it as an address (48 bits, sign extended)? */
+static inline bool dune_canonical(uint64_t addr)
+{
+	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
+}
+
 #endif

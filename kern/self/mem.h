@@ -29,19 +29,11 @@
 #define DUNE_KERN_SELF_MEM_H
 
 #include <pthread.h>
+#include "dune/pgtable.h"	/* DUNE_PTE_HOST and other software bits */
 #include "kern/mm/mm.h"		/* enum dune_fault */
 #include "kern/mm/region.h"
 #include "kern/self/entry.h"
 #include "kern/vm/vm.h"
-
-/*
- * Software bits. COW and those above bit 51 are libdune's and the program's;
- * SUPER: on a software KVM, where the program itself runs in ring 3, a
- * supervisor page has U set and this too, and is left out of ring 3's view.
- */
-#define DUNE_PTE_COW	(1ul << 9)
-#define DUNE_PTE_HOST	(1ul << 10)	/* not present: ask the host side */
-#define DUNE_PTE_SUPER	(1ul << 11)
 
 struct dune_smem {
 	pthread_mutex_t lock;		/* everything below */
@@ -87,8 +79,8 @@ void dune_smem_forked(struct dune_smem *m);
  * leaf where one anonymous mapping covers it). OK also when there is nothing
  * mapped: then an empty table says so. OK means that the question will not
  * come again; with anything else the entry has not changed, and the
- * fault is the handler's, or a signal: MAPERR (the upper half, the ring 0
- * area, no room for the stack), BUS (the file ends before), OOM.
+ * fault is the handler's, and then dune_smem_fault()'s: MAPERR (the upper half,
+ * the ring 0 area, no room for the stack), BUS (the file ends before), OOM.
  */
 enum dune_fault dune_smem_fill(struct dune_smem *m, dune_gva_t va);
 

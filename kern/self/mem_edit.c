@@ -85,7 +85,7 @@ static uint64_t merge(uint64_t e, uint64_t truth)
 	if (!(e & truth & DUNE_PTE_P))
 		return truth;
 	e = (e & ~follow) | (truth & follow);
-	return e & DUNE_PTE_COW ? e & ~DUNE_PTE_W : e;
+	return e & PTE_COW ? e & ~DUNE_PTE_W : e;
 }
 
 static void set_page(uint64_t *e, uint64_t truth)

@@ -130,10 +130,4 @@ uint32_t dune_fpstate_size(const uint8_t *area, const struct dune_xstate *xs);
 int dune_fpstate_open(uint8_t *area, uint32_t size, uint32_t room,
 		      const struct dune_xstate *xs);
 
-/* Would the processor take it as an address (48 bits, sign extended)? */
-static inline bool dune_canonical(uint64_t addr)
-{
-	return (uint64_t)((int64_t)(addr << 16) >> 16) == addr;
-}
-
 #endif
