@@ -286,7 +286,7 @@ int dune_emul_invpcid(struct dune_emul *e)
 	pcid = desc[0];
 	if (type < 2 && pcid && !pcide)
 		return dune_emul_gp(e);
-	if (type == 0 && !dune_emul_canonical(desc[1]))
+	if (type == 0 && !dune_canonical(desc[1]))
 		return dune_emul_gp(e);
 	if (type == 0 && pcid == (pcide ? e->v->cr3 & CR3_PCID : 0))
 		e->ops->invlpg(e->ops->ctx, desc[1]);

@@ -63,7 +63,7 @@ static int check_target(struct dune_emul *e, struct target *t)
 
 	if (!r && t->has_ss)
 		r = dune_emul_check_ss(e, t->ss, t->user);
-	if (!r && !dune_emul_canonical(t->rip))
+	if (!r && !dune_canonical(t->rip))
 		r = dune_emul_gp(e);
 	return r;
 }
@@ -149,7 +149,7 @@ int dune_emul_sysret(struct dune_emul *e)
 
 	if (!(v->efer & EFER_SCE))
 		return dune_emul_ud(e);
-	if (e->user || e->in.size != 8 || !dune_emul_canonical(t.rip))
+	if (e->user || e->in.size != 8 || !dune_canonical(t.rip))
 		return dune_emul_gp(e);
 	load_flags(e, e->tf->r11, RFL_LOADABLE & ~RFL_RF);
 	go(e, &t);

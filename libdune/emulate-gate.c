@@ -129,7 +129,7 @@ static int through_gate(struct dune_emul *e, const struct event *ev, bool user)
 		return r;
 	offset = g.offset0 | (uint32_t)g.offset1 << 16 |
 		 (uint64_t)g.offset2 << 32;
-	if (!dune_emul_canonical(offset))
+	if (!dune_canonical(offset))
 		return dune_emul_raise(e, DUNE_VEC_GP,
 				       ev->soft ? 0 : ERROR_EXT);
 	r = find_stack(e, ev, user, g.ist & 7, &rsp);

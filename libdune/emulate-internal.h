@@ -3,6 +3,7 @@
 #define DUNE_EMULATE_INTERNAL_H
 
 #include "kern/self/percpu.h"
+#include "kern/types.h"
 #include "libdune/decode.h"
 #include "libdune/emulate.h"
 
@@ -50,11 +51,6 @@ static inline int dune_emul_gp(struct dune_emul *e)
 static inline int dune_emul_ud(struct dune_emul *e)
 {
 	return dune_emul_raise(e, DUNE_VEC_UD, 0);
-}
-
-static inline bool dune_emul_canonical(uint64_t va)
-{
-	return (uint64_t)((int64_t)(va << 16) >> 16) == va;
 }
 
 /* ---- emulate.c ---- */

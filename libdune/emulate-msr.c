@@ -38,7 +38,7 @@ static bool low32(const struct dune_vcpu_state *v, uint64_t *value)
 static bool address(const struct dune_vcpu_state *v, uint64_t *value)
 {
 	(void)v;
-	return dune_emul_canonical(*value);
+	return dune_canonical(*value);
 }
 
 /* Eight memory types, of which 2, 3 and 8 up are reserved. */
@@ -139,7 +139,7 @@ int dune_emul_wrmsr(struct dune_emul *e)
 
 	if (msr && msr->check(e->v, &value))
 		*value_of(e->v, msr) = value;
-	else if (base_of(index) && dune_emul_canonical(value))
+	else if (base_of(index) && dune_canonical(value))
 		e->ops->set_base(e->ops->ctx, base_of(index), value);
 	else
 		return dune_emul_gp(e);

@@ -84,7 +84,7 @@ int dune_emul_table_load(struct dune_emul *e)
 
 	if (r)
 		return r;
-	if (!dune_emul_canonical(p.base))
+	if (!dune_canonical(p.base))
 		return dune_emul_gp(e);
 	t->base = p.base;
 	t->limit = p.limit;
@@ -116,7 +116,7 @@ static int system_segment(struct dune_emul *e, uint16_t sel, uint8_t type,
 		return dune_emul_raise(e, DUNE_VEC_GP, sel & ~3u);
 	if (!d->present)
 		return dune_emul_raise(e, DUNE_VEC_NP, sel & ~3u);
-	return dune_emul_canonical(d->base) ? 0 : dune_emul_gp(e);
+	return dune_canonical(d->base) ? 0 : dune_emul_gp(e);
 }
 
 int dune_emul_lldt(struct dune_emul *e)

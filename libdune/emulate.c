@@ -27,7 +27,7 @@ static int page_fault(struct dune_emul *e, const struct dune_emul_pf *pf)
 static int check_range(struct dune_emul *e, uint64_t va, size_t len,
 		       bool stack)
 {
-	if (dune_emul_canonical(va) && dune_emul_canonical(va + len - 1))
+	if (dune_canonical(va) && dune_canonical(va + len - 1))
 		return 0;
 	return dune_emul_raise(e, stack ? DUNE_VEC_SS : DUNE_VEC_GP, 0);
 }
@@ -195,7 +195,7 @@ static int do_invlpg(struct dune_emul *e)
 {
 	uint64_t va = dune_emul_address(e);
 
-	if (dune_emul_canonical(va))	/* else the CPU does nothing either */
+	if (dune_canonical(va))	/* else the CPU does nothing either */
 		e->ops->invlpg(e->ops->ctx, va);
 	return 0;
 }
@@ -267,7 +267,7 @@ static int do_fsgs(struct dune_emul *e)
 	base = *dune_emul_gpr(e->tf, e->in.rm);
 	if (size == 4)
 		base = (uint32_t)base;
-	if (!dune_emul_canonical(base))
+	if (!dune_canonical(base))
 		return dune_emul_gp(e);
 	e->ops->set_base(e->ops->ctx, seg, base);
 	return 0;
@@ -337,7 +337,7 @@ int dune_emulate(struct dune_vcpu_state *v, struct dune_tf *tf,
 	if (vector != DUNE_VEC_UD && vector != DUNE_VEC_NP &&
 	    vector != DUNE_VEC_SS && vector != DUNE_VEC_GP)
 		return DUNE_EMUL_NONE;
-	if (!dune_emul_canonical(tf->rip) ||
+	if (!dune_canonical(tf->rip) ||
 	    !dune_decode(&e.in, bytes, ops->fetch(ops->ctx, tf->rip, bytes,
 						  sizeof(bytes))))
 		return DUNE_EMUL_NONE;
