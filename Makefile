@@ -213,6 +213,7 @@ install: all
 	install -m 755 $(B)/libdune.so $(D)/lib/libdune.so.$(VERSION)
 	ln -sf libdune.so.$(VERSION) $(D)/lib/$(SONAME)
 	ln -sf $(SONAME) $(D)/lib/libdune.so
+	install -m 755 $(B)/libdune-preload.so $(D)/lib
 	install -m 644 $(B)/dune.pc $(D)/lib/pkgconfig
 	for m in $(MAN); do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
 
@@ -220,6 +221,7 @@ uninstall:
 	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
 	rm -f $(D)/bin/dune-run $(D)/bin/dune-check \
 		$(D)/lib/libdune.a $(D)/lib/libdune.so* \
+		$(D)/lib/libdune-preload.so \
 		$(D)/lib/pkgconfig/dune.pc
 	for m in $(notdir $(MAN)); do rm -f $(D)/share/man/man$${m##*.}/$$m; done
 

@@ -5,3 +5,12 @@ run:
 	@scripts/setup --run
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@apps/dune-run/demo
+
+# What `dune-run --dune` preloads. It finds libdune beside itself, so that a
+# program that links libdune as well has one of it.
+all: $(B)/libdune-preload.so
+$(B)/libdune-preload.so: apps/preload/preload.c $(B)/libdune.so
+	@echo "  LD      $@"
+	$(Q)ln -sf libdune.so $(B)/$(SONAME)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -Wl,-z,defs \
+		-Wl,-rpath,'$$ORIGIN' $(LDFLAGS) -o $@ $^

@@ -137,6 +137,8 @@ static void limit_stack(char **argv)
 int main(int argc, char **argv)
 {
 	dune_resume(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "--dune"))
+		dune_in_dune(argc - 1, argv + 1);
 	limit_stack(argv);
 
 	dune_policy_init(&run.state.policy);

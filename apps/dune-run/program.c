@@ -167,15 +167,11 @@ static long read_at(void *fd, void *buf, size_t len, uint64_t off)
 	return n < 0 ? -errno : n;
 }
 
-/*
- * The interpreter that the file at `path` names, "" when none, and the
- * argument of a #! line. What is wrong with the file is found again, and said,
- * when it is loaded.
- */
-static void interpreter(const char *path, char interp[PATH_MAX],
-			char arg[PATH_MAX])
+enum dune_file dune_interpreter(const char *path, char interp[PATH_MAX],
+				char arg[PATH_MAX])
 {
 	static struct dune_image img;
+	enum dune_file kind = DUNE_OTHER;
 	char head[HEAD_SIZE];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -183,17 +179,22 @@ static void interpreter(const char *path, char interp[PATH_MAX],
 
 	*interp = *arg = '\0';
 	if (fd < 0)
-		return;
+		return kind;
 	n = pread(fd, head, sizeof(head), 0);
 	if (n > 0 && dune_script_parse(head, n, interp, PATH_MAX, arg,
-				       PATH_MAX) <= 0) {
+				       PATH_MAX) > 0) {
+		kind = DUNE_SCRIPT;
+	} else {
 		*interp = *arg = '\0';
-		if (fstat(fd, &st) == 0 &&
+		if (n > 0 && fstat(fd, &st) == 0 &&
 		    dune_image_parse(&img, head, n, st.st_size, read_at,
-				     &fd) == 0)
+				     &fd) == 0) {
 			strcpy(interp, img.interp);
+			kind = DUNE_ELF;
+		}
 	}
 	close(fd);
+	return kind;
 }
 
 int dune_program_rules(struct dune_policy *p, const char *path,
@@ -205,7 +206,7 @@ int dune_program_rules(struct dune_policy *p, const char *path,
 
 	strcpy(file, path);
 	for (int i = 0; !err && i < MAX_SCRIPTS; i++) {
-		interpreter(file, interp, arg);
+		dune_interpreter(file, interp, arg);
 		if (!*interp || access(interp, F_OK))
 			return 0;
 		err = dune_policy_add_path(p, interp, false);

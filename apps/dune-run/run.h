@@ -47,8 +47,19 @@ int dune_find_program(const char *name, char *const *envp,
 /* Path rules for the program itself, its interpreters and its loader. */
 int dune_program_rules(struct dune_policy *p, const char *path,
 		       char *const *envp);
+/*
+ * What the file at path is, the interpreter it names ("": none) and the
+ * argument of a #! line. What is wrong with a file is found again, and said,
+ * when it is loaded.
+ */
+enum dune_file { DUNE_OTHER, DUNE_ELF, DUNE_SCRIPT };
+enum dune_file dune_interpreter(const char *path, char interp[PATH_MAX],
+				char arg[PATH_MAX]);
 /* The exit status for a program that did not start because of err. */
 int dune_start_status(int err);
+
+/* dune.c: dune-run --dune; does not return. */
+void dune_in_dune(int argc, char **argv) __attribute__((noreturn));
 
 /* fds.c */
 
