@@ -355,8 +355,10 @@ static enum dune_fault fault(struct dune_smem *m, dune_gva_t va,
 	if (permitted(m, va, error))
 		return spurious(m, va) ? DUNE_FAULT_OK : DUNE_FAULT_ACCERR;
 	ret = fill(m, va);
-	if (ret != DUNE_FAULT_OK || permitted(m, va, error))
+	if (ret == DUNE_FAULT_OOM)
 		return ret;
+	if (permitted(m, va, error))
+		return DUNE_FAULT_OK;
 	dune_smem_resync(m, NULL);
 	return verdict(m, va, error);
 }

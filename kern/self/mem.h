@@ -42,6 +42,14 @@ struct dune_smem {
 	uint64_t super;			/* bits of a supervisor page: 0, or
 					 * U | SUPER on a software KVM */
 	uint64_t stack_room;		/* bytes a stack may grow to */
+	/*
+	 * Set by the owner after init, may be NULL: what else depends on the
+	 * mappings of [va, va + len). Called with the lock held, when the main
+	 * root's entries have been edited, and mostly before the host's
+	 * mapping is; after it where only that tells what changes. gone:
+	 * contents as well as rights. Must not touch the smem.
+	 */
+	void (*changed)(uint64_t va, uint64_t len, bool gone);
 	/* ---- inside mem*.c ---- */
 	struct dune_regions fresh;	/* the last, or the next, `regions` */
 	struct dune_tables tables;
@@ -111,7 +119,7 @@ int dune_smem_efault(struct dune_smem *m);
  *
  * mprotect() changes W and NX of entries that are present, and keeps the rest,
  * so a page that the program has mapped elsewhere stays there, and one marked
- * COW stays read-only; all others make entries anew.
+ * PTE_COW stays read-only; all others make entries anew.
  */
 bool dune_smem_is_call(long nr);
 long dune_smem_call(struct dune_smem *m, long nr, const uint64_t arg[6]);

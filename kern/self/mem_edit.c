@@ -68,24 +68,35 @@ struct edit {
 	uint64_t rights;
 };
 
+/*
+ * A page that snapshots share is never writable: whether it may be written is
+ * in COW (libdune/vmedit.c). One that the program has marked COW stays so.
+ */
+static uint64_t with_rights(uint64_t e, uint64_t rights)
+{
+	e = (e & ~(DUNE_PTE_W | DUNE_PTE_NX)) | (rights & DUNE_PTE_NX);
+	if (e & DUNE_PTE_SNAP)
+		return rights & DUNE_PTE_W ? e | PTE_COW : e & ~PTE_COW;
+	return e & PTE_COW ? e : e | (rights & DUNE_PTE_W);
+}
+
 static uint64_t restrict_to(uint64_t e, uint64_t rights)
 {
+	const uint64_t may_write = e & DUNE_PTE_SNAP ? PTE_COW : DUNE_PTE_W;
+
 	if (!(e & DUNE_PTE_P))
 		return e;
 	if (!rights)
 		return 0;
-	return (e & (rights | ~DUNE_PTE_W)) | (rights & DUNE_PTE_NX);
+	if (!(e & may_write))
+		rights &= ~DUNE_PTE_W;
+	return with_rights(e, rights | (e & DUNE_PTE_NX));
 }
 
 /* A page that is present stays where it is, and whose; rights follow. */
 static uint64_t merge(uint64_t e, uint64_t truth)
 {
-	const uint64_t follow = DUNE_PTE_W | DUNE_PTE_NX;
-
-	if (!(e & truth & DUNE_PTE_P))
-		return truth;
-	e = (e & ~follow) | (truth & follow);
-	return e & PTE_COW ? e & ~DUNE_PTE_W : e;
+	return e & truth & DUNE_PTE_P ? with_rights(e, truth) : truth;
 }
 
 static void set_page(uint64_t *e, uint64_t truth)
@@ -223,13 +234,15 @@ static bool set_changed(struct dune_smem *m, struct dune_regions *old)
 	bool any = false;
 
 	for (; va < DUNE_ARENA_HI; va = end) {
-		bool same = key(old, va, &end) == key(&m->regions, va, &end2);
+		uint32_t was = key(old, va, &end);
+		uint32_t is = key(&m->regions, va, &end2);
 
 		if (end2 < end)
 			end = end2;
-		if (same)
+		if (was == is)
 			continue;
 		dune_smem_edit(m, va, end, DUNE_EDIT_SET, 0);
+		dune_smem_changed(m, va, end - va, !was || !is);
 		any = true;
 	}
 	return any;
@@ -252,7 +265,6 @@ int dune_smem_resync(struct dune_smem *m, bool *changed)
 	m->regions = m->fresh;
 	m->fresh = was;
 	any = set_changed(m, &m->fresh);
-	m->changes += any;
 	if (changed)
 		*changed = any;
 	return 0;

@@ -21,6 +21,15 @@ enum dune_edit {
 void dune_smem_edit(struct dune_smem *m, dune_gva_t lo, dune_gva_t hi,
 		    enum dune_edit how, uint32_t prot);
 
+/* Tells m->changed, if there is one. */
+static inline void dune_smem_changed(struct dune_smem *m, dune_gva_t va,
+				     uint64_t len, bool gone)
+{
+	m->changes++;
+	if (m->changed && len)
+		m->changed(va, len, gone);
+}
+
 /* The rights of an entry; 0: none. */
 uint64_t dune_smem_rights(const struct dune_smem *m, uint32_t prot);
 

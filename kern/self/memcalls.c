@@ -17,6 +17,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP	4
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL	102
 #endif
@@ -48,9 +51,9 @@ static bool hits_ring0(dune_gva_t start, uint64_t len)
 
 static void hold(struct dune_smem *m, dune_gva_t start, uint64_t len)
 {
-	m->changes++;
 	dune_smem_edit(m, start, DUNE_PAGE_UP(start + len), DUNE_EDIT_HOLD,
 		       0);
+	dune_smem_changed(m, start, DUNE_PAGE_UP(len), true);
 }
 
 static void set(struct dune_smem *m, dune_gva_t start, uint64_t len)
@@ -188,10 +191,10 @@ static long do_mprotect(struct dune_smem *m, long nr, uint64_t arg[6])
 	if (hits_ring0(start, len))
 		return -EPERM;
 	arg[2] = readable(arg[2]);
-	m->changes++;
 	if (!(arg[2] & ~ACCESS))
 		dune_smem_edit(m, start, DUNE_PAGE_UP(start + len),
 			       DUNE_EDIT_RESTRICT, arg[2]);
+	dune_smem_changed(m, start, DUNE_PAGE_UP(len), false);
 	ret = host(nr, arg);
 	/* with `grows` a part of the stack that we did not name has changed */
 	if (ret || m->exec_implied || arg[2] & grows ||
@@ -227,6 +230,21 @@ static bool moved(struct dune_smem *m, const uint64_t arg[6], dune_gva_t new)
 	return true;
 }
 
+/*
+ * To grow where it is needs nothing of the old range to change; only when
+ * that fails it has to move.
+ */
+static long grow_or_move(struct dune_smem *m, long nr, const uint64_t arg[6])
+{
+	const uint64_t in_place[6] = { arg[0], arg[1], arg[2], 0 };
+	long ret = host(nr, in_place);
+
+	if (!failed(ret))
+		return ret;
+	hold(m, arg[0], arg[1]);
+	return host(nr, arg);
+}
+
 static long do_mremap(struct dune_smem *m, long nr, uint64_t arg[6])
 {
 	const dune_gva_t old = arg[0];
@@ -247,7 +265,10 @@ static long do_mremap(struct dune_smem *m, long nr, uint64_t arg[6])
 	hold(m, old + kept, old_len - kept);
 	if (fixed)
 		hold(m, arg[4], new_len);
-	ret = host(nr, arg);
+	if (flags == MREMAP_MAYMOVE && old_len && new_len > old_len)
+		ret = grow_or_move(m, nr, arg);
+	else
+		ret = host(nr, arg);
 	if (failed(ret)) {
 		dune_smem_resync(m, NULL);
 		set(m, old, old_len);
@@ -258,13 +279,10 @@ static long do_mremap(struct dune_smem *m, long nr, uint64_t arg[6])
 	/* an old length of 0 has made a second view of the same pages */
 	if (!old_len || !moved(m, arg, ret))
 		dune_smem_resync(m, NULL);
-	if ((dune_gva_t)ret != old) {
-		renew(m, old, old_len);
-		renew(m, ret, new_len);
-	} else {
-		set(m, old, old_len);
-		renew(m, old + kept, new_len - kept);
-	}
+	set(m, old, old_len);
+	if ((dune_gva_t)ret != old)
+		kept = 0;
+	renew(m, ret + kept, new_len - kept);
 	return ret;
 }
 
@@ -291,9 +309,14 @@ static long do_other(struct dune_smem *m, long nr, uint64_t arg[6])
 {
 	long ret = host(nr, arg);
 
-	m->changes++;
 	dune_smem_resync(m, NULL);
 	return ret;
+}
+
+static bool loses_contents(uint64_t advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE ||
+	       advice == MADV_REMOVE || advice == MADV_DONTNEED_LOCKED;
 }
 
 /*
@@ -309,15 +332,19 @@ static long do_madvise(struct dune_smem *m, long nr, uint64_t arg[6])
 
 	if (!senseless(start, len) && hits_ring0(start, len))
 		return -EPERM;
+	if (!senseless(start, len) && loses_contents(arg[2])) {
+		dune_smem_lock(m);
+		dune_smem_changed(m, start, DUNE_PAGE_UP(len), true);
+		dune_smem_unlock(m);
+	}
 	ret = host(nr, arg);
 	if (arg[2] != MADV_GUARD_INSTALL || ret == -EINVAL ||
 	    senseless(start, len))
 		return ret;
 	dune_smem_lock(m);
-	m->changes++;
 	dune_region_flags(&m->regions, start, DUNE_PAGE_UP(len),
 			  DUNE_R_CAREFUL, 0);
-	set(m, start, len);
+	renew(m, start, len);
 	dune_smem_unlock(m);
 	return ret;
 }
