@@ -37,6 +37,9 @@ static const char help[] =
 "  --cpu-time SECONDS    CPU time of a process; then it is killed, exit 124\n"
 "  --procs N             processes at once\n"
 "  --fsize SIZE          size of a file it writes\n"
+"How it runs:\n"
+"  --exitless=auto|off|on  system calls served without leaving the VM, by\n"
+"                        a thread on another CPU: when it pays, never, always\n"
 "What is told:\n"
 "  --stat                a table of system calls at the end\n"
 "  --trace[=FILE]        every system call, decoded\n"
@@ -63,6 +66,7 @@ static const struct option options[] = {
 	{ "allow", required_argument, NULL, 0 },
 	{ "deny", required_argument, NULL, 0 },
 	{ "fd", required_argument, NULL, 0 },
+	{ "exitless", required_argument, NULL, 0 },
 	{ "stat", no_argument, NULL, 0 },
 	{ "trace", optional_argument, NULL, 0 },
 	{ "report", no_argument, NULL, 0 },

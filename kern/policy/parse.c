@@ -223,6 +223,23 @@ static int set_fd(struct dune_policy *p, const char *arg,
 	return err;
 }
 
+static int set_exitless(struct dune_policy *p, const char *arg,
+			dune_policy_add_fn *add)
+{
+	static const char *const words[] = {
+		[DUNE_EXITLESS_AUTO] = "auto", [DUNE_EXITLESS_OFF] = "off",
+		[DUNE_EXITLESS_ON] = "on",
+	};
+
+	(void)add;
+	for (size_t i = 0; i < DUNE_ARRAY_SIZE(words); i++)
+		if (strcmp(words[i], arg) == 0) {
+			p->exitless = i;
+			return 0;
+		}
+	return dune_err(-EINVAL, "%.64s: write auto, off or on", arg);
+}
+
 static int set_trace(struct dune_policy *p, const char *arg,
 		     dune_policy_add_fn *add)
 {
@@ -255,6 +272,7 @@ static const struct keyword {
 	{ .name = "allow", ARG_ONE, .set = set_allow },
 	{ .name = "deny", ARG_ONE, .set = set_deny },
 	{ .name = "fd", ARG_ONE, .set = set_fd },
+	{ .name = "exitless", ARG_ONE, .set = set_exitless },
 	{ .name = "stat", .flag = offsetof(struct dune_policy, stat) },
 	{ .name = "trace", ARG_MAYBE, .set = set_trace },
 	{ .name = "report", .flag = offsetof(struct dune_policy, report) },

@@ -26,6 +26,13 @@ struct dune_policy_path {
 					 * times are not the program's */
 };
 
+/* --exitless: forwarded calls without leaving the VM. */
+enum dune_exitless {
+	DUNE_EXITLESS_AUTO = 0,	/* when it pays */
+	DUNE_EXITLESS_OFF,
+	DUNE_EXITLESS_ON,	/* always: for tests */
+};
+
 struct dune_policy {
 	uint32_t version;		/* sizeof(struct dune_policy) */
 	struct dune_policy_path path[DUNE_POLICY_PATHS];
@@ -42,6 +49,8 @@ struct dune_policy {
 	uint64_t cpu_seconds;		/* 0: no limit */
 	uint64_t wall_ns;		/* 0: no limit */
 	unsigned int procs;		/* processes, 0: no limit */
+
+	uint8_t exitless;		/* enum dune_exitless */
 
 	bool stat;
 	bool trace;
@@ -97,7 +106,7 @@ typedef int dune_policy_add_fn(struct dune_policy *p, const char *path,
 /*
  * Sets one thing by its keyword, which is also the name of its option: ro,
  * rw, net, env, clearenv, cwd, mem, time, cpu-time, procs, fsize, allow, deny,
- * fd, stat, trace, report. arg is NULL when there is none. -EINVAL for an
+ * fd, exitless, stat, trace, report. arg is NULL when there is none. -EINVAL for an
  * unknown keyword or a bad argument, -E2BIG when full, what add returns; the
  * message starts with the keyword.
  */

@@ -28,8 +28,8 @@ static bool names_path(const struct dune_sysrow *row)
 	return false;
 }
 
-/* What was decided upon; handlers get a copy, the original is for --trace. */
-static long serve(struct dune_task *task, struct dune_call *call)
+/* Handlers get a copy, the original is for --trace. */
+long dune_sys_serve(struct dune_task *task, struct dune_call *call)
 {
 	struct dune_call copy = *call;
 	long ret;
@@ -81,7 +81,7 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 			dune_sys_trace(policy, call, 0, false);
 		if (policy->stat)
 			start = now_ns();
-		ret = serve(task, call);
+		ret = dune_sys_serve(task, call);
 		if (policy->stat)
 			ns = now_ns() - start;
 	}
@@ -93,4 +93,22 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 	if (call->violation && policy->report)
 		dune_report_violation(task, call, call->violation);
 	return ret;
+}
+
+bool dune_sys_dispatch_by(struct dune_task *task, struct dune_call *call,
+			  dune_sys_way *way, long *ret)
+{
+	const struct dune_policy *policy = task->proc->policy;
+	struct dune_stats *stats = task->proc->stats;
+	uint64_t start = policy->stat ? now_ns() : 0;
+
+	call->row = dune_sys_row(call->nr);
+	*ret = dune_sys_decide(policy, task->proc->fd_base, call,
+			       &call->violation);
+	if (!*ret && !way(task, call, ret))
+		return false;
+	count(&stats->sys[call->nr].calls, 1);
+	count(&stats->by_proxy, 1);
+	account(stats, call, *ret, policy->stat ? now_ns() - start : 0);
+	return true;
 }

@@ -13,3 +13,9 @@ void dune_stats_add(struct dune_stats *total, const struct dune_stats *add)
 	for (size_t i = 0; i < sizeof(*total) / sizeof(*t); i++)
 		__atomic_fetch_add(&t[i], a[i], __ATOMIC_RELAXED);
 }
+
+void dune_stats_by_guest(struct dune_stats *stats, long nr, uint64_t n)
+{
+	__atomic_fetch_add(&stats->sys[nr].calls, n, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&stats->by_guest, n, __ATOMIC_RELAXED);
+}

@@ -16,11 +16,16 @@ struct dune_sysstat {
 struct dune_stats {
 	struct dune_sysstat sys[DUNE_NR_MAX];
 	uint64_t unknown;	/* calls with numbers outside the table */
+	uint64_t by_proxy;	/* calls served without an exit: by the proxy */
+	uint64_t by_guest;	/* and by entry code */
 	uint64_t exits;		/* KVM_RUN returns */
 	uint64_t faults;	/* guest page faults served */
 	uint64_t signals;	/* delivered to guest handlers */
 	uint64_t processes, threads;
 };
+
+/* n more calls of this number were answered by entry code. */
+void dune_stats_by_guest(struct dune_stats *stats, long nr, uint64_t n);
 
 /* total += add */
 void dune_stats_add(struct dune_stats *total, const struct dune_stats *add);

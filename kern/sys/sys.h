@@ -86,6 +86,22 @@ enum dune_group {
 enum {
 	DUNE_F_RETFD	= 1 << 0,	/* result is a new descriptor */
 	DUNE_F_NORETURN	= 1 << 1,	/* traced before it runs */
+	DUNE_F_CREDS	= 1 << 2,	/* changes the thread's credentials */
+};
+
+/* How the proxy serves a call, gate/ways.c; 0: it does not. */
+enum dune_proxy {
+	DUNE_PROXY_NO = 0,
+	DUNE_PROXY_YES,		/* always */
+	DUNE_PROXY_FILE,	/* argument 0 is a regular file or directory */
+	DUNE_PROXY_READ,	/* the same, or it would not wait */
+	DUNE_PROXY_WRITE,
+	DUNE_PROXY_SOCKET,
+	DUNE_PROXY_EPOLL,
+	DUNE_PROXY_POLL,
+	DUNE_PROXY_FCNTL,	/* descriptor flags and duplicates */
+	DUNE_PROXY_PATH,	/* not below /proc */
+	DUNE_PROXY_OPEN,
 };
 
 typedef long dune_sys_handler(struct dune_task *task, struct dune_call *call);
@@ -97,6 +113,7 @@ struct dune_sysrow {
 	uint8_t group;
 	uint8_t flags;
 	uint8_t err;		/* for DUNE_DO_REFUSE */
+	uint8_t proxy;		/* enum dune_proxy */
 };
 
 #define DUNE_NR_MAX 512
@@ -127,6 +144,18 @@ long dune_sys_decide(const struct dune_policy *policy, int fd_base,
  * Counts, traces and reports as the policy says.
  */
 long dune_sys_dispatch(struct dune_task *task, struct dune_call *call);
+
+/* Runs a call that was decided upon: forwards it or calls the handler. */
+long dune_sys_serve(struct dune_task *task, struct dune_call *call);
+
+/*
+ * The same as dune_sys_dispatch() for the proxy, whose task it is. way serves
+ * the call or returns false: then nothing was done, and nothing is counted.
+ */
+typedef bool dune_sys_way(struct dune_task *task, struct dune_call *call,
+			  long *ret);
+bool dune_sys_dispatch_by(struct dune_task *task, struct dune_call *call,
+			  dune_sys_way *way, long *ret);
 
 /*
  * The kernel's (and libseccomp's) name; "syscall_NNN" when unknown. Static, or

@@ -68,6 +68,8 @@
 #define FORWARD(...)	{ DO_FORWARD, ARGS(__VA_ARGS__) }
 #define FORWARD_FD(...)	\
 	{ DO_FORWARD, .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
+#define CREDS(...)	\
+	{ DO_FORWARD, .flags = DUNE_F_CREDS, ARGS(__VA_ARGS__) }
 #define EMULATE(h, ...)	{ DO_EMULATE(h), ARGS(__VA_ARGS__) }
 #define EMULATE_FD(h, ...) \
 	{ DO_EMULATE(h), .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
@@ -83,6 +85,16 @@
 	  ARGS(__VA_ARGS__) }
 #define IPC_EMULATE(h, ...) \
 	{ DO_EMULATE(h), .group = DUNE_G_IPC, ARGS(__VA_ARGS__) }
+
+/* PROXY(way, what is done, ...): the proxy may serve it. */
+#define PROXY(way, do, ...)	PROXY_##do(DUNE_PROXY_##way, __VA_ARGS__)
+#define PROXY_FORWARD(w, ...)	{ DO_FORWARD, .proxy = w, ARGS(__VA_ARGS__) }
+#define PROXY_FORWARD_FD(w, ...) \
+	{ DO_FORWARD, .proxy = w, .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
+#define PROXY_EMULATE(w, h, ...) \
+	{ DO_EMULATE(h), .proxy = w, ARGS(__VA_ARGS__) }
+#define PROXY_EMULATE_FD(w, h, ...) \
+	{ DO_EMULATE(h), .proxy = w, .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
 
 #define ROW(name, ...)	[__NR_##name] = __VA_ARGS__,
 

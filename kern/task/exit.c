@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "kern/broker/broker.h"
 #include "kern/err.h"
+#include "kern/gate/gate.h"
 #include "kern/mm/uaccess.h"
 #include "kern/report/report.h"
 #include "kern/sys/stats.h"
@@ -31,6 +32,7 @@ void dune_task_count(struct dune_task *t)
 
 	__atomic_fetch_add(&s->exits, t->vcpu->exits, __ATOMIC_RELAXED);
 	t->vcpu->exits = 0;
+	dune_gate_count(t);
 }
 
 void dune_proc_send_stats(struct dune_proc *p)
@@ -178,6 +180,7 @@ long dune_sys_exit(struct dune_task *t, struct dune_call *c)
 		/* what wait(2) sees is the first thread's status */
 		dune_task_exit_group(p->leader_status);
 	t->exiting = true;
+	dune_gate_detach(t);
 	clear_tid(t);
 	dune_vcpu_put(t->vcpu);
 	if (leader)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "kern/broker/broker.h"
 #include "kern/err.h"
+#include "kern/gate/gate.h"
 #include "kern/mm/uaccess.h"
 #include "kern/sys/stats.h"
 #include "kern/sys/sys.h"
@@ -135,6 +136,7 @@ long dune_clone_fork(struct dune_task *t, const struct dune_clone *c)
 			dune_task_abort(dune_errmsg());
 		t->proc->vfork_child = false;
 		child_task(t, c);
+		dune_gate_forked(t);
 		if (c->flags & CLONE_CHILD_SETTID)
 			tell_tid(c->child_tid, t->tid);
 		if (t->proc->broker >= 0) {
@@ -215,6 +217,7 @@ long dune_clone_vfork(struct dune_task *t, const struct dune_clone *c)
 		pid = -1;
 		goto out;
 	}
+	dune_gate_detach(t);
 	pid = clone(vfork_main, stack + VFORK_STACK,
 		    CLONE_VM | CLONE_VFORK | c->exit_signal, v);
 	err = errno;
@@ -228,6 +231,7 @@ long dune_clone_vfork(struct dune_task *t, const struct dune_clone *c)
 	t->vcpu->user_mode = true;
 	if (dune_vcpu_set_xsave(t->vcpu, v->cpu.xsave) < 0)
 		dune_task_abort(dune_errmsg());
+	dune_gate_attach(t);
 	dune_signal_release(t);
 out:
 	if (stack != MAP_FAILED)

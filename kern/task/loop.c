@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include "kern/err.h"
+#include "kern/gate/gate.h"
 #include "kern/report/report.h"
 #include "kern/sys/stats.h"
 #include "kern/sys/sys.h"
@@ -28,6 +29,7 @@ static bool serve_call(struct dune_task *t)
 	long ret;
 
 	t->orig_rax = call.nr;
+	dune_gate_exit(t, &call);
 	ret = dune_sys_dispatch(t, &call);
 	/* (rt_sigreturn may bring back any rax; it sets orig_rax to -1) */
 	if (ret == -DUNE_ERESTART && t->orig_rax != -1)
@@ -68,6 +70,7 @@ void dune_task_loop(struct dune_task *t)
 	unsigned int efaults = 0;
 
 	dune_current = t;
+	dune_gate_attach(t);
 	while (!t->exiting) {
 		bool restart = false;
 		enum dune_exit e = dune_vcpu_run(t->vcpu);

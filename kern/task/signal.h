@@ -107,6 +107,12 @@ void dune_signal_die_by(int sig, void *uc);
 /* A fault of the monitor's own: says where, and ends the process. */
 void dune_signal_bug(int sig, const siginfo_t *info, void *uc);
 
+/*
+ * After the monitor has made a thread: the C library's first one puts a handler
+ * of its own where the guest's may be. p->lock is held.
+ */
+void dune_signal_mirror_setxid(struct dune_proc *p);
+
 /* Makes the host's disposition of sig fit the guest's. */
 void dune_signal_mirror(int sig, const struct dune_sigaction *act);
 

@@ -278,6 +278,11 @@ int dune_signal_init(struct dune_task *task)
 	return 0;
 }
 
+void dune_signal_mirror_setxid(struct dune_proc *p)
+{
+	dune_signal_mirror(SIGSETXID, &p->action[SIGSETXID]);
+}
+
 void dune_signal_child(struct dune_task *child)
 {
 	struct dune_proc *p = child->proc;
@@ -285,9 +290,8 @@ void dune_signal_child(struct dune_task *child)
 	child->slot_full = 0;
 	child->held = 0;
 	child->temp_mask_set = false;
-	/* glibc's first pthread_create() puts its own handler there */
 	pthread_mutex_lock(&p->lock);
-	dune_signal_mirror(SIGSETXID, &p->action[SIGSETXID]);
+	dune_signal_mirror_setxid(p);
 	pthread_mutex_unlock(&p->lock);
 	dune_signal_open(child);
 }

@@ -78,6 +78,11 @@ struct dune_task {
 
 	struct dune_exec *exec;	/* memory of an execve under way */
 
+	/* its calls without exits, gate/proxy.c */
+	int port;		/* its place there, -1: none */
+	unsigned int streak;	/* forwarded calls close after each other */
+	uint64_t last_exit;	/* when the last one came, ns */
+
 	/* the call being served */
 	long orig_rax;		/* its number, -1 outside of one */
 	bool exiting;		/* leave the loop */

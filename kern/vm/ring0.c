@@ -151,6 +151,16 @@ int dune_ring0_block(struct dune_vm *vm, size_t *block)
 	return r;
 }
 
+/* Software KVM: both are ring 3's, the code to run, the mailbox to write. */
+int dune_ring0_map_mailbox(struct dune_vm *vm, size_t offset)
+{
+	uint64_t user = vm->kind.native_ring0 ? 0 : DUNE_PTE_U;
+	int r = map(vm, offset, user);
+
+	return r ? r : map(vm, offset + DUNE_PAGE_SIZE,
+			   user | DUNE_PTE_W | DUNE_PTE_NX);
+}
+
 void dune_ring0_user_segments(struct kvm_sregs *s)
 {
 	const struct kvm_segment code = {
@@ -192,6 +202,13 @@ void dune_ring0_sregs(const struct dune_vm *vm, size_t block,
 	dune_ring0_user_segments(s);
 }
 
+void dune_ring0_entry_msr(struct kvm_msr_entry *msr, size_t offset)
+{
+	*msr = (struct kvm_msr_entry) {
+		.index = MSR_LSTAR, .data = gva(offset),
+	};
+}
+
 unsigned int dune_ring0_msrs(struct kvm_msr_entry msr[DUNE_RING0_MSRS])
 {
 	msr[0] = (struct kvm_msr_entry) {
@@ -199,9 +216,7 @@ unsigned int dune_ring0_msrs(struct kvm_msr_entry msr[DUNE_RING0_MSRS])
 		.data = (uint64_t)DUNE_SEL_STAR_USER << 48 |
 			(uint64_t)DUNE_SEL_KERN_CS << 32,
 	};
-	msr[1] = (struct kvm_msr_entry) {
-		.index = MSR_LSTAR, .data = gva(DUNE_RING0_SYSCALL),
-	};
+	dune_ring0_entry_msr(&msr[1], DUNE_RING0_SYSCALL);
 	msr[2] = (struct kvm_msr_entry) {
 		.index = MSR_FMASK, .data = FMASK_LINUX,
 	};

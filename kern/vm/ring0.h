@@ -46,6 +46,9 @@
 
 #define DUNE_RING0_MSRS		3
 
+/* A mailbox: entry code, and the page it shares with the host. */
+#define DUNE_MAILBOX_SIZE	0x2000
+
 /* KVM's CPUID table with room for its entries. */
 union dune_cpuid {
 	struct kvm_cpuid2 head;
@@ -71,6 +74,10 @@ void dune_ring0_sregs(const struct dune_vm *vm, size_t block,
 void dune_ring0_user_segments(struct kvm_sregs *sregs);
 /* The system call MSRs; their number. */
 unsigned int dune_ring0_msrs(struct kvm_msr_entry msr[DUNE_RING0_MSRS]);
+/* The entries of a mailbox at an offset of the area. */
+int dune_ring0_map_mailbox(struct dune_vm *vm, size_t offset);
+/* LSTAR, for entry code at an offset of the area. */
+void dune_ring0_entry_msr(struct kvm_msr_entry *msr, size_t offset);
 /* Pages from the area; NULL when it is used up. Thread-safe. */
 char *dune_ring0_pages(struct dune_vm *vm, size_t bytes, dune_gpa_t *gpa);
 

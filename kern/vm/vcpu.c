@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/vm/mailbox.h"
 #include "kern/vm/ring0.h"
 
 /* rflags ring 3 may have: all but IOPL, VM, VIF, VIP; bit 1 and IF always. */
@@ -123,6 +124,7 @@ static int reset(struct dune_vcpu *c)
 	c->user_mode = true;
 	c->last = DUNE_EXIT_INTR;
 	c->run->immediate_exit = 0;
+	dune_mailbox_reset(c);
 	return dune_vcpu_set_xsave(c, NULL);
 }
 
@@ -233,7 +235,11 @@ static enum dune_exit left_by_port(struct dune_vcpu *c)
 	/* KVM leaves rip at the `out` or after it, by how it was handled. */
 	uint64_t entry = DUNE_RING0_GVA + DUNE_RING0_SYSCALL;
 	uint64_t stub;
+	enum dune_exit e;
 
+	if (run->io.port == DUNE_PORT_SYSCALL &&
+	    dune_mailbox_found(c, true, &e))
+		return e;
 	if (run->io.port == DUNE_PORT_SYSCALL) {
 		if (rip != entry && rip != entry + DUNE_OUT_LEN) {
 			/* ring 3 used the port by itself: as without it */
@@ -272,11 +278,14 @@ static enum dune_exit left_by_port(struct dune_vcpu *c)
  * to leave by itself (user_mode false); after it, the user's registers are
  * already what the stub would load, so it is as good as in ring 3.
  */
-static void left_by_signal(struct dune_vcpu *c)
+static enum dune_exit left_by_signal(struct dune_vcpu *c)
 {
 	uint64_t off = c->u.rip - DUNE_RING0_GVA;
 	bool ring3 = (c->run->s.regs.sregs.cs.selector & 3) == 3;
+	enum dune_exit e;
 
+	if (dune_mailbox_found(c, false, &e))
+		return e;
 	c->user_mode = true;
 	if (off >= DUNE_RING0_SYSCALL &&
 	    off < DUNE_RING0_SYSCALL + DUNE_PAGE_SIZE) {
@@ -300,6 +309,7 @@ static void left_by_signal(struct dune_vcpu *c)
 		else
 			c->edited = true;
 	}
+	return DUNE_EXIT_INTR;
 }
 
 static enum dune_exit left(struct dune_vcpu *c)
@@ -314,8 +324,7 @@ static enum dune_exit left(struct dune_vcpu *c)
 		dune_err(-EIO, "the guest read I/O port %#x", run->io.port);
 		return DUNE_EXIT_DEAD;
 	case KVM_EXIT_INTR:
-		left_by_signal(c);
-		return DUNE_EXIT_INTR;
+		return left_by_signal(c);
 	case KVM_EXIT_HLT:
 		dune_err(-EIO, "guest ring 0 halted at %#llx",
 			 (unsigned long long)c->u.rip);
@@ -370,6 +379,9 @@ static void prepare(struct dune_vcpu *c)
 		enter_anew(c);
 	} else if (c->last == DUNE_EXIT_SYSCALL) {
 		regs->rax = c->u.rax;
+		/* sysretq takes them; entry code may have used them */
+		regs->rcx = c->u.rcx;
+		regs->r11 = c->u.r11;
 		if (!c->vm->kind.native_ring0) {
 			/* still in ring 3: straight back to the caller */
 			regs->rip = c->u.rip;
@@ -386,8 +398,12 @@ enum dune_exit dune_vcpu_run(struct dune_vcpu *c)
 	int r, err;
 
 	prepare(c);
+	if (c->box)
+		dune_mailbox_enter(c);
 	r = ioctl(c->fd, KVM_RUN, 0);
 	err = r < 0 ? errno : 0;
+	if (c->box)
+		dune_mailbox_leave(c);
 	c->exits++;
 	c->run->kvm_dirty_regs = 0;
 	c->u = c->run->s.regs.regs;
@@ -397,8 +413,7 @@ enum dune_exit dune_vcpu_run(struct dune_vcpu *c)
 	if (!err) {
 		c->last = left(c);
 	} else if (err == EINTR || err == EAGAIN) {
-		left_by_signal(c);
-		c->last = DUNE_EXIT_INTR;
+		c->last = left_by_signal(c);
 	} else if (err == EFAULT) {
 		c->last = DUNE_EXIT_EFAULT;
 	} else {

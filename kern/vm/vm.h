@@ -65,6 +65,7 @@ enum dune_exit {
 };
 
 struct dune_vm;
+struct dune_mailbox;		/* mailbox.h */
 
 /* One virtual CPU; used by one host thread at a time. */
 struct dune_vcpu {
@@ -90,6 +91,13 @@ struct dune_vcpu {
 	/* how the guest last left, to know how to go back */
 	enum dune_exit last;
 	uint64_t exits;		/* number of KVM_RUN returns */
+	/* mailbox.h; NULL: none, and its entry code is the VM's */
+	struct dune_mailbox *box;
+	size_t entry;		/* its entry code in the ring 0 area */
+	uint32_t box_owner;	/* whose the vCPU's calls are now */
+	bool box_served;	/* by a proxy, which may take its calls */
+	uint32_t box_spins;	/* how long a posted call waits */
+	uint32_t box_late;	/* calls nobody took in that time */
 };
 
 #define DUNE_MAX_WINDOWS 16384

@@ -16,7 +16,7 @@ static int probe(unsigned long a, int *reads)
 
 int main(void)
 {
-	int reads = 0, gate = 0;
+	int reads = 0, gate = 0, boxes = 0;
 	unsigned int seed = 1;
 	unsigned long a;
 
@@ -25,9 +25,12 @@ int main(void)
 		if (probe(outside[i], outside[i] >= ARENA_HI &&
 			  outside[i] < 0x503000000000ul ? &gate : &reads))
 			ESCAPED("store to %#lx", outside[i]);
-	/* The ring 0 area: a stub page may be readable, nothing writable. */
+	/*
+	 * The ring 0 area: a stub page may be readable, and this thread's
+	 * mailbox (see mailbox.c here) is its own to ruin.
+	 */
 	for (a = RING0; a < RING0 + 256 * PAGE; a += PAGE)
-		if (probe(a, &gate))
+		if (probe(a, &gate) && ++boxes > 1)
 			ESCAPED("store to ring 0 area + %#lx", a - RING0);
 	if (gate > 24)
 		ESCAPED("%d pages of the ring 0 area can be read", gate);

@@ -41,7 +41,8 @@ static void calls(void)
 	syscall(SYS_sendmsg, 0, p, 0);
 	syscall(SYS_writev, 0, p, 4);
 	syscall(SYS_nanosleep, (char *)p + 1024, p);
-	syscall(SYS_sigaltstack, p, NULL);
+	/* where no other call leaves what looks like a stack */
+	syscall(SYS_sigaltstack, page + 2048, NULL);
 	syscall(SYS_uname, p);
 	syscall(SYS_prlimit64, 0, 7, NULL, p);
 	syscall(SYS_poll, p, 1, 0);

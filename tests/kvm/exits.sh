@@ -23,3 +23,29 @@ if grep -q ' clock_gettime$' "$tmp/p.err"; then
 else
 	not_ok 'exits of 30000 clock readings' 'no calls counted'
 fi
+
+# Identity is answered where it is asked for.
+exits --exitless=on "$guest/burst" getpid
+at_most 'exits of 10000 getpid' 100
+
+# The rest by a thread that needs a CPU of its own, which it may not get here.
+served() {
+	for try in 1 2 3 4 5; do
+		exits "$guest/burst" getppid
+		[ "$status" = 0 ] && [ "$n" -gt 1000 ] || return 0
+	done
+	return 1
+}
+if [ "$(nproc)" -lt 2 ]; then
+	skip 'exits of 10000 getppid' 'there is one CPU'
+elif ! served && [ "$(cut -d . -f 1 /proc/loadavg)" -gt 0 ]; then
+	skip 'exits of 10000 getppid' 'all CPUs are busy'
+else
+	at_most 'exits of 10000 getppid' 1000
+fi
+exits --exitless=off "$guest/burst" getppid
+if [ "$status" = 0 ] && [ "$n" -gt 10000 ]; then
+	ok 'an exit for each call without a proxy'
+else
+	not_ok 'an exit for each call without a proxy' "status $status, $n exits"
+fi

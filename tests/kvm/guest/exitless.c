@@ -1,0 +1,272 @@
+/*
+ * System calls in quick succession, so that they are served without exits where
+ * that is on: results, registers and flags, effects that belong to the thread,
+ * and all of it among signals, threads, fork, vfork and execve.
+ */
+#include <sys/time.h>
+#include "guest.h"
+
+#define ROUNDS	1000
+#define BURST	64		/* enough to wake whoever serves them */
+
+static volatile long alarms;
+static volatile sig_atomic_t pipes;
+static __thread volatile int pipes_here;
+static const char *dir;
+
+static void on_alarm(int sig, siginfo_t *si, void *uc)
+{
+	int e = errno;
+
+	(void)sig, (void)si, (void)uc;
+	alarms++;
+	CHECK(getppid() > 0);
+	errno = e;
+}
+
+static void on_pipe(int sig, siginfo_t *si, void *uc)
+{
+	(void)sig, (void)si, (void)uc;
+	pipes++;
+	pipes_here++;
+}
+
+static void burst(void)
+{
+	for (int i = 0; i < BURST; i++)
+		CHECK(getppid() > 0);
+}
+
+/* Numbered lines, in order and each once, whatever interrupts the calls. */
+static void *writer(void *arg)
+{
+	long who = (long)arg;
+	char name[256], line[64], seen[64];
+	struct stat st;
+	off_t at = 0;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/lines-%ld", dir, who);
+	fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(fd >= 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		int n = snprintf(line, sizeof(line), "%ld: line %d\n", who, i);
+
+		CHECK(write(fd, line, n) == n);
+		CHECK(pread(fd, seen, n, at) == n && !memcmp(line, seen, n));
+		at += n;
+		CHECK(lseek(fd, 0, SEEK_CUR) == at);
+	}
+	CHECK(fstat(fd, &st) == 0 && st.st_size == at);
+	CHECK(stat(name, &st) == 0 && st.st_size == at);
+	CHECK(close(fd) == 0);
+	FAILS(EBADF, write(fd, "x", 1));
+	CHECK(unlink(name) == 0);
+	return NULL;
+}
+
+static void storm(int threads)
+{
+	struct itimerval it = { { 0, 1500 }, { 0, 1500 } };
+	struct itimerval off = { { 0, 0 }, { 0, 0 } };
+	pthread_t t[4];
+
+	handle(SIGALRM, on_alarm, SA_RESTART);
+	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
+	for (long i = 1; i < threads; i++)
+		CHECK(pthread_create(&t[i], NULL, writer, (void *)i) == 0);
+	writer(NULL);
+	for (int i = 1; i < threads; i++)
+		CHECK(pthread_join(t[i], NULL) == 0);
+	while (!alarms)
+		burst();
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
+	say("storm of %d: written as it should be\n", threads);
+}
+
+/* All registers but rax, rcx and r11 stay; those are what Linux makes them. */
+static void registers(void)
+{
+	for (int i = 0; i < BURST; i++) {
+		/* carry, parity, zero, sign, overflow in turn */
+		unsigned long flags = 0x202 | (i & 1) | (i & 2 ? 0x4 : 0) |
+				      (i & 4 ? 0x40 : 0) | (i & 8 ? 0x80 : 0) |
+				      (i & 16 ? 0x800 : 0);
+		unsigned long r[9], after, rcx, r11, here;
+
+		__asm__ volatile(
+			"	mov $0x101, %%rdi; mov $0x202, %%rsi\n"
+			"	mov $0x303, %%rdx; mov $0x404, %%r8\n"
+			"	mov $0x505, %%r9;  mov $0x606, %%r10\n"
+			"	mov $0x707, %%r12; mov $0x808, %%r13\n"
+			"	mov $0x909, %%rbx\n"
+			"	movq $0x77, -128(%%rsp)\n"
+			"	movq $0x78, -8(%%rsp)\n"
+			"	mov $110, %%eax\n"
+			"	lea -256(%%rsp), %%rsp\n"
+			"	push %[flags]\n"
+			"	popf\n"
+			"	lea 256(%%rsp), %%rsp\n"
+			"	syscall\n"
+			"1:	mov %%rdi, (%[r]);    mov %%rsi, 8(%[r])\n"
+			"	mov %%rdx, 16(%[r]);  mov %%r8, 24(%[r])\n"
+			"	mov %%r9, 32(%[r]);   mov %%r10, 40(%[r])\n"
+			"	mov %%r12, 48(%[r]);  mov %%r13, 56(%[r])\n"
+			"	mov %%rbx, 64(%[r])\n"
+			"	mov %%rcx, %[rcx];    mov %%r11, %[r11]\n"
+			"	lea -256(%%rsp), %%rsp\n"
+			"	pushf\n"
+			"	pop %%rcx\n"
+			"	lea 256(%%rsp), %%rsp\n"
+			"	mov %%rcx, %[after]\n"
+			"	lea 1b(%%rip), %%rcx; mov %%rcx, %[here]\n"
+			"	mov -128(%%rsp), %%rcx; add -8(%%rsp), %%rcx\n"
+			"	cmp $0xef, %%rcx; je 2f; ud2\n"
+			"2:\n"
+			: [rcx] "=m"(rcx), [r11] "=m"(r11), [after] "=m"(after),
+			  [here] "=m"(here), "=m"(r)
+			: [r] "r"(r), [flags] "r"(flags)
+			: "rax", "rcx", "r11", "rdi", "rsi", "rdx", "r8", "r9",
+			  "r10", "r12", "r13", "rbx", "cc", "memory");
+		for (int k = 0; k < 9; k++)
+			CHECK(r[k] == 0x101ul * (k + 1));
+		CHECK((after & 0x8d5) == (flags & 0x8d5));
+		CHECK((r11 & 0x8d5) == (flags & 0x8d5));
+		CHECK(rcx == here);
+	}
+	say("registers: kept\n");
+}
+
+/* SIGPIPE is the calling thread's. */
+static void *pipe_thread(void *arg)
+{
+	int fds[2];
+
+	CHECK(pipe(fds) == 0);
+	for (int i = 0; i < 10; i++) {
+		char c = 'x';
+
+		burst();
+		CHECK(write(fds[1], &c, 1) == 1);
+		CHECK(read(fds[0], &c, 1) == 1 && c == 'x');
+	}
+	close(fds[0]);
+	for (int i = 1; i <= 10; i++) {
+		burst();
+		FAILS(EPIPE, write(fds[1], "x", 1));
+		CHECK(pipes_here == i);
+	}
+	close(fds[1]);
+	return arg;
+}
+
+static void broken_pipe(void)
+{
+	pthread_t t;
+
+	handle(SIGPIPE, on_pipe, 0);
+	CHECK(pthread_create(&t, NULL, pipe_thread, NULL) == 0);
+	pthread_join(t, NULL);
+	CHECK(pipes_here == 0 && pipes == 10);
+	pipe_thread(NULL);
+	say("broken pipe: %d signals\n", (int)pipes);
+}
+
+static void identity(pid_t parent)
+{
+	burst();
+	for (int i = 0; i < BURST; i++) {
+		CHECK(getpid() == (pid_t)syscall(SYS_gettid));
+		CHECK(getpid() != parent && getppid() == parent);
+	}
+}
+
+static void processes(void)
+{
+	int fd = open("/dev/null", O_RDONLY);
+	pid_t me = getpid(), pid;
+
+	for (int i = 0; i < 5; i++) {
+		burst();
+		pid = fork();
+		if (pid == 0) {
+			identity(me);
+			CHECK(close(fd) == 0);
+			_exit(7);
+		}
+		burst();
+		CHECK(WEXITSTATUS(reap(pid)) == 7);
+		CHECK(getpid() == me && fcntl(fd, F_GETFD) == 0);
+		pid = vfork();
+		if (pid == 0) {
+			/* it has descriptors of its own */
+			identity(me);
+			if (close(fd) || fcntl(fd, F_GETFD) != -1)
+				_exit(1);
+			_exit(8);
+		}
+		CHECK(WEXITSTATUS(reap(pid)) == 8);
+		burst();
+		CHECK(getpid() == me && fcntl(fd, F_GETFD) == 0);
+	}
+	close(fd);
+	say("fork and vfork: each its own\n");
+}
+
+/* A blocking read must not keep others from being served. */
+static int gap[2];
+
+static void *reader(void *arg)
+{
+	char c;
+
+	burst();
+	CHECK(read(gap[0], &c, 1) == 1);
+	return arg;
+}
+
+static void blocking(void)
+{
+	pthread_t t;
+
+	CHECK(pipe(gap) == 0);
+	CHECK(pthread_create(&t, NULL, reader, NULL) == 0);
+	for (int i = 0; i < 20; i++)
+		burst();
+	CHECK(write(gap[1], "x", 1) == 1);
+	pthread_join(t, NULL);
+	say("blocking read: nobody waited\n");
+}
+
+static void *in_call(void *arg)
+{
+	for (;;)
+		getppid();
+	return arg;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t t;
+
+	dir = argv[1];
+	if (argc > 2) {
+		burst();
+		say("executed: %s\n", argv[2]);
+		/* and gone while another thread is in the middle of calls */
+		pthread_create(&t, NULL, in_call, NULL);
+		burst();
+		return 0;
+	}
+	burst();
+	registers();
+	storm(1);
+	storm(3);
+	broken_pipe();
+	processes();
+	blocking();
+	pthread_create(&t, NULL, in_call, NULL);
+	burst();
+	execl(argv[0], argv[0], dir, "again", NULL);
+	CHECK(0);
+}
