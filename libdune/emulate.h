@@ -1,6 +1,6 @@
 /*
  * Trap and emulate: privileged instructions of Dune mode where ring 0 is
- * emulated (a software KVM). The program runs in ring 3 there, *virtual ring 0*;
+ * emulated (a software KVM). The program runs in ring 3, its *virtual ring 0*;
  * what it may not execute traps, and is done here to the state below.
  *
  * Pure: memory, page tables and the real segment bases are reached through

@@ -19,7 +19,8 @@ static inline int fresh(void **state)
 }
 
 /* Runs the bytes; nothing can be read behind them. */
-static inline int run_bytes(unsigned int vector, const uint8_t *p, const uint8_t *end)
+static inline int run_bytes(unsigned int vector, const uint8_t *p,
+			    const uint8_t *end)
 {
 	m.code_len = end - p;
 	assert_in_range(m.code_len, 1, DUNE_INSN_MAX);

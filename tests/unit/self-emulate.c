@@ -31,7 +31,8 @@ static const struct encoding encodings[] = {
 	YES("\x0f\x00\xc0", SLDT), YES("\x0f\x00\x4b\x10", STR),
 	YES("\x0f\x00\xd0", LLDT), YES("\x0f\x00\xd8", LTR),
 	YES("\x0f\x01\x03", SGDT), YES("\x0f\x01\x4b\x08", SIDT),
-	YES("\x0f\x01\x93\0\0\0\0", LGDT), YES("\x0f\x01\x1c\x25\0\0\0\0", LIDT),
+	YES("\x0f\x01\x93\0\0\0\0", LGDT),
+	YES("\x0f\x01\x1c\x25\0\0\0\0", LIDT),
 	YES("\x0f\x01\xe0", SMSW), YES("\x0f\x01\x23", SMSW),
 	YES("\x0f\x01\xf0", LMSW), YES("\x41\x0f\x01\x34\x24", LMSW),
 	YES("\x0f\x01\x3b", INVLPG), YES("\x0f\x01\x7c\x8b\x01", INVLPG),
@@ -55,7 +56,8 @@ static const struct encoding encodings[] = {
 	YES("\xf3\x49\x0f\xae\xd7", WR_FSGS), YES("\xf3\x0f\xae\xdb", WR_FSGS),
 	/* prefixes that mean nothing, and many of them */
 	YES("\x66\xf2\x2e\xfa", CLI), YES("\x40\x48\x4f\xfa", CLI),
-	YES("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\xfa", CLI),
+	YES("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66"
+	    "\xfa", CLI),
 	YES("\x65\x67\x0f\x01\xbc\xcb\0\0\0\0", INVLPG),
 	/* one byte too long */
 	NO("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\xfa"),
@@ -125,7 +127,7 @@ static void addresses(void **state)
 	GOES("-0x1000(%%rbx)", 0);
 	GOES("4(%%rbx,%%rcx,8)", 0x101c);
 	GOES("(%%r12,%%r9,4)", 0x2014);
-	GOES("(%%r13,%%r12,2)", 0x7000);	/* r12 may be an index, rsp not */
+	GOES("(%%r13,%%r12,2)", 0x7000);	/* unlike rsp */
 	GOES("(%%rsp)", STACK);
 	GOES("0x1234", 0x1234);
 	GOES("(,%%rcx,2)", 6);

@@ -95,7 +95,7 @@ static void task_and_local(void **state)
 {
 	(void)state;
 	m.tf.rax = TSS_SEL;
-	RAISES("ltr %%ax", GP, TSS_SEL);		/* not in libdune's GDT */
+	RAISES("ltr %%ax", GP, TSS_SEL);	/* not in libdune's GDT */
 	own_gdt();
 	DOES("ltr %%ax");
 	assert_int_equal(m.v.tr.base, TSS);
