@@ -57,9 +57,7 @@ $(B)/dune-run $(B)/dune-check:
 # libdune: what users link. Position-independent objects of their own, hidden
 # but for what dune.map lists; in the archive one relocatable object whose
 # inner names are made local as well.
-PENDING	:= libdune/vm%.c libdune/page.c libdune/userview.c
-LIB_C	:= $(filter-out $(PENDING),$(wildcard libdune/*.c) \
-	     $(wildcard kern/self/*.c kern/vm/*.c)) kern/err.c \
+LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
 	   $(addprefix kern/,mm/region.c mm/uaccess.c \
 	     $(addprefix task/,signal.c signal_host.c signal_sys.c \
 	       signal_trap.c sigframe.c))
@@ -69,7 +67,9 @@ LIB_O	:= $(call obj,pic,$(LIB_C) $(LIB_S))
 SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 
 # Trap code of the library runs before FPU registers are saved.
-$(B)/pic/libdune/trap.o $(B)/self-asan/libdune/trap.o: \
+TRAP_O	:= $(patsubst %.c,%.o,libdune/trap.c libdune/page.c libdune/userview.c \
+	     libdune/mode.c libdune/attach.c $(wildcard libdune/vm*.c))
+$(addprefix $(B)/pic/,$(TRAP_O)) $(addprefix $(B)/self-asan/,$(TRAP_O)): \
 	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector
 $(B)/libdune.so: $(LIB_O) libdune/dune.map
 	@echo "  LD      $@"

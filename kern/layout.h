@@ -31,8 +31,18 @@
 #define DUNE_STACK_TOP		0x4ffffffff000ul
 
 #define DUNE_RING0_GVA		0x501000000000ul
+#ifndef DUNE_SELF
 #define DUNE_RING0_SIZE		DUNE_WINDOW_SIZE
-#define DUNE_RING0_TABLES	(16ul << 20)	/* in Dune mode, see vm.h */
+#else
+#define DUNE_RING0_SIZE		(4 * DUNE_WINDOW_SIZE)
+#endif
+/*
+ * Its parts in Dune mode, each from here on: the main root's tables (vm.h),
+ * tables and data of libdune's own, threads' blocks (self/percpu.h).
+ */
+#define DUNE_RING0_TABLES	(16ul << 20)
+#define DUNE_RING0_OWN		(64ul << 20)
+#define DUNE_RING0_BLOCKS	(128ul << 20)
 #define DUNE_VVAR_GVA		0x502000000000ul
 
 #define DUNE_WINDOW_SHIFT	26

@@ -21,7 +21,7 @@ struct dune_handler {
 
 /* The guest side's part of struct dune_percpu. */
 struct dune_guest {
-	uint64_t root;			/* guest physical, of the tables in use */
+	bool declined;			/* the trap becomes a signal after all */
 	struct dune_handler *own;	/* DUNE_VEC_MAX of them, or NULL */
 	struct dune_vcpu_state *state;	/* emulated registers, or NULL */
 	struct dune_ring3 *ring3;	/* innermost dune_user_run(), or NULL */
@@ -31,8 +31,16 @@ struct dune_guest {
 extern __thread struct dune_percpu *dune_guest_block
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/*
+ * On a handler stack the block is found by the stack: in a page fault any page
+ * may be missing, one of TLS, too.
+ */
 static inline struct dune_percpu *dune_guest_cpu(void)
 {
+	uint64_t here = (uintptr_t)__builtin_frame_address(0);
+
+	if (here - DUNE_RING0_GVA < DUNE_RING0_SIZE)
+		return (struct dune_percpu *)(here & -(uint64_t)DUNE_PC_SIZE);
 	return dune_guest_block;
 }
 

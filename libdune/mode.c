@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include "kern/err.h"
+#include "libdune/attach.h"
+#include "libdune/vm.h"
 
 __thread struct dune_percpu *dune_guest_block;
 
@@ -24,8 +26,10 @@ static void thread_ends(void *t)
 static void child_of_fork(void)
 {
 	/* a child forked in Dune mode has its VM already */
-	if (dune_guest_block)
+	if (dune_guest_block) {
+		dune_vm_forked();
 		return;
+	}
 	dune_self_forget();
 	mine = NULL;
 }
@@ -66,7 +70,7 @@ int dune_enter(void)
 	if (block_of_this_thread())
 		return 0;
 	pthread_once(&once, prepare);
-	r = dune_self_make();
+	r = dune_self_make(dune_attach_tables);
 	if (!r && !mine) {
 		r = dune_sthread_new(&mine);
 		if (!r)
@@ -74,7 +78,6 @@ int dune_enter(void)
 	}
 	if (r)
 		return documented(r);
-	dune_guest_of(mine->pc)->root = dune_self.vm.pt.root;
 	dune_guest_block = mine->pc;
 	r = dune_self_enter_thread(mine);
 	if (r)

@@ -7,33 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "kern/err.h"
+#include "libdune/privileged.h"
+#include "libdune/vm.h"
 
 #define VEC_PF	DUNE_VEC_PF
 
 static struct dune_handler process[DUNE_VEC_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-/*
- * Has the host side been asked about the span of va, or does an entry
- * want it asked again? Reads the tables in use.
- */
-static bool filled(const struct dune_percpu *pc, uint64_t va)
-{
-	const char *area = dune_self.vm.ring0;
-	uint64_t at = pc->kern_cr3 & DUNE_PTE_ADDR, e;
-	int shift;
-
-	for (shift = 39; shift >= 12; shift -= 9) {
-		e = __atomic_load_n((const uint64_t *)(area + at) +
-				    (va >> shift & 511), __ATOMIC_RELAXED);
-		if (shift == 12 || (e & DUNE_PTE_PS && shift < 39))
-			return (e & DUNE_PTE_P) || !(e & DUNE_PTE_HOST);
-		if (!(e & DUNE_PTE_P))
-			return e != 0;
-		at = e & DUNE_PTE_ADDR;
-	}
-	return true;
-}
 
 static bool call(const struct dune_handler *table, struct dune_tf *tf,
 		 unsigned int vector, uint64_t addr)
@@ -71,28 +51,61 @@ static void hide_ring(struct dune_tf *tf)
 	tf->ss = DUNE_SELF_USER_SS;
 }
 
+/*
+ * What only a software KVM's traps need: the system call of ring 3 comes as a
+ * page fault (its entry is a page ring 3 does not see), and what is privileged
+ * is emulated. True: resume.
+ */
+static bool soft_trap(struct dune_percpu *pc, struct dune_tf *tf,
+		      unsigned int *vector, uint64_t *addr)
+{
+	if ((tf->cs & 3) && *vector == VEC_PF && tf->rip == *addr &&
+	    tf->rip == pc->entry) {
+		tf->rip = tf->rcx;
+		tf->rflags = tf->r11;
+		tf->err = 0;
+		*vector = DUNE_VEC_CALL;
+		*addr = 0;
+	} else if (dune_privileged(pc, tf, vector, addr) == 0) {
+		return true;
+	}
+	return dune_own_idt(pc, tf, *vector, *addr) == 0;
+}
+
+static uint64_t dispatch(struct dune_tf *tf, unsigned int vector,
+			 uint64_t addr, struct dune_percpu *pc)
+{
+	struct dune_guest *g = dune_guest_of(pc);
+
+	/* before any TLS is touched: it may be what is not there */
+	if (vector == VEC_PF &&
+	    !(tf->cs & 3 && tf->rip == addr && addr == pc->entry) &&
+	    dune_vm_fault(addr, &tf->err, tf->cs & 3) == 0)
+		return resume(tf);
+	dune_guest_block = pc;
+	if (!(pc->flags & DUNE_PCF_NATIVE) &&
+	    soft_trap(pc, tf, &vector, &addr))
+		return resume(tf);
+	g->declined = false;
+	if ((call(g->own, tf, vector, addr) ||
+	     call(process, tf, vector, addr)) && !g->declined)
+		return resume(tf);
+	if (vector == DUNE_VEC_CALL) {
+		tf->rax = -ENOSYS;
+		return resume(tf);
+	}
+	return DUNE_RET_FAULT;
+}
+
 uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 			     uint64_t cr2, uint64_t from_user,
 			     struct dune_percpu *pc)
 {
-	struct dune_guest *g = dune_guest_of(pc);
-	uint64_t addr = vector == VEC_PF ? cr2 : 0, ret;
+	uint64_t ret;
 
 	show_ring(tf, from_user);
-	/* before any TLS is touched: it may be what is not there */
-	if (vector == VEC_PF && !filled(pc, cr2) &&
-	    pc->hcall(DUNE_HC_FILL, cr2, 0, 0) == 0) {
-		ret = resume(tf);
-		goto out;
-	}
-	dune_guest_block = pc;
-	if (call(g->own, tf, vector, addr) ||
-		 call(process, tf, vector, addr))
-		ret = resume(tf);
-	else
-		ret = DUNE_RET_FAULT;
-out:
-	if (pc->kick)
+	ret = dispatch(tf, vector, vector == VEC_PF ? cr2 : 0, pc);
+	if (pc->kick && !pc->hold)
 		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
 	if (ret != DUNE_RET_FAULT)
 		hide_ring(tf);

@@ -8,7 +8,7 @@
 extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
 	dune_guest_soft_trap[], dune_guest_soft_bp[], dune_guest_pf[],
 	dune_guest_soft_pf[], dune_guest_tramp[], dune_guest_gate[],
-	dune_guest_hcall[], dune_guest_to_user[], dune_guest_resume[];
+	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[], dune_guest_resume[];
 
 #define TRAP_STUB	16
 #define VEC_BP		3
@@ -113,9 +113,8 @@ static void make_gdt(struct dune_percpu *pc, bool native)
 }
 
 /* The state of a block before its thread runs. */
-void dune_block_init(struct dune_vm *vm, size_t block)
+void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc)
 {
-	struct dune_percpu *pc = (struct dune_percpu *)(vm->ring0 + block);
 	bool native = vm->kind.native_ring0;
 
 	memset(pc, 0, sizeof(*pc));
@@ -136,6 +135,7 @@ void dune_block_init(struct dune_vm *vm, size_t block)
 		    (native ? DUNE_PCF_NATIVE : 0);
 	pc->tramp = (void *)dune_block_label(pc, dune_guest_tramp);
 	pc->gate = (void *)dune_block_label(pc, dune_guest_gate);
+	pc->entry = dune_block_label(pc, dune_guest_syscall);
 	pc->hcall = (void *)dune_block_label(pc, dune_guest_hcall);
 	pc->to_user = (void *)dune_block_label(pc, dune_guest_to_user);
 	pc->resume = (void *)dune_block_label(pc, dune_guest_resume);
@@ -156,15 +156,23 @@ static const struct {
 	{ DUNE_PC_HSTACK, DUNE_PC_HSTACK_TOP, DUNE_PTE_W | DUNE_PTE_NX, true },
 };
 
-int dune_block_make(struct dune_vm *vm, size_t *block)
+struct dune_percpu *dune_block_at(const struct dune_vm *vm,
+				  unsigned int index)
 {
-	dune_gpa_t gpa;
+	return (struct dune_percpu *)(vm->ring0 + DUNE_RING0_BLOCKS +
+				      (size_t)index * DUNE_PC_SIZE);
+}
+
+int dune_block_make(struct dune_vm *vm, unsigned int index,
+		    struct dune_percpu **pc)
+{
+	dune_gpa_t gpa = DUNE_RING0_BLOCKS + (dune_gpa_t)index * DUNE_PC_SIZE;
 	unsigned int i;
 	int r;
 
-	if (!dune_ring0_pages(vm, DUNE_PC_SIZE, &gpa))
-		return dune_err(-ENOMEM, "the ring 0 area is used up: too many "
-				"threads in Dune mode");
+	if (gpa > DUNE_RING0_SIZE - DUNE_PC_SIZE)
+		return dune_err(-EAGAIN, "too many threads in Dune mode: %u",
+				index);
 	for (i = 0; i < DUNE_ARRAY_SIZE(part); i++) {
 		uint64_t flags = part[i].flags | DUNE_PTE_A | DUNE_PTE_D;
 
@@ -177,7 +185,7 @@ int dune_block_make(struct dune_vm *vm, size_t *block)
 		if (r)
 			return dune_err(r, "no room for page tables");
 	}
-	*block = gpa;
+	*pc = dune_block_at(vm, index);
 	return 0;
 }
 
@@ -192,12 +200,12 @@ void dune_block_segments(const struct dune_vm *vm, bool user,
 	s->cs.dpl = s->ss.dpl = 0;
 }
 
-void dune_block_sregs(const struct dune_vm *vm, size_t block, dune_gpa_t root,
-		      struct kvm_sregs *s)
+void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
+		      dune_gpa_t root, struct kvm_sregs *s)
 {
-	uint64_t pc = (uintptr_t)vm->ring0 + block;
+	uint64_t pc = (uintptr_t)p;
 
-	dune_ring0_sregs(vm, block, s);
+	dune_ring0_sregs(vm, (char *)p - vm->ring0, s);
 	s->cr3 = root;
 	s->gdt.base = pc + DUNE_PC_GDT;
 	s->idt.base = pc + DUNE_PC_IDT;

@@ -185,6 +185,10 @@ static void deliver(struct dune_sthread *t, bool restart)
 {
 	struct dune_task *task = &t->task;
 
+	if (t->pc->hold && task->slot_full) {
+		t->pc->kick = 1;
+		t->deliverable = restart;	/* a call is never held */
+	}
 	while ((restart || task->slot_full) && t->deliverable) {
 		dune_vcpu_unkick(task->vcpu);
 		if (t->pc->in_user && task->slot_full)

@@ -32,7 +32,7 @@
 #define DUNE_PC_IST_TOP		0x8000
 #define DUNE_PC_HSTACK		0x9000
 #define DUNE_PC_HSTACK_TOP	0x19000
-#define DUNE_PC_SIZE		0x19000
+#define DUNE_PC_SIZE		0x20000	/* and so aligned */
 
 #define DUNE_VECTORS		256
 #define DUNE_VEC_SYSCALL	256	/* a system call from ring 3 */
@@ -127,6 +127,8 @@ struct dune_percpu {
 	long (*hcall)(long nr, uint64_t a, uint64_t b, uint64_t c);
 	uint64_t nofpu[5];	/* bit a vector: handlers use no FPU state */
 	uint64_t kick;		/* host side: ask for signals (HC_POLL) soon */
+	uint64_t entry;		/* LSTAR: dune_guest_syscall */
+	uint64_t hold;		/* > 0: no signal now; the guest polls after */
 	/* load a frame, which must be on the handler stack, and go there */
 	void (*to_user)(struct dune_tf *tf) __attribute__((noreturn));
 	void (*resume)(struct dune_tf *tf) __attribute__((noreturn));

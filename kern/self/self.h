@@ -56,8 +56,12 @@ struct dune_self {
 	struct dune_proc proc;
 	struct dune_sthread *threads;
 	unsigned int active;		/* threads in Dune mode */
-	size_t free_blocks[64];		/* of threads that have ended */
-	unsigned int n_free_blocks;
+	struct dune_percpu *free_blocks;	/* of threads that have ended,
+						 * linked by their first word */
+	unsigned int blocks;		/* ever made */
+	bool open_memory;		/* ring 3 may reach what is mapped */
+	/* the guest side's: a mapping is about to change, or NULL */
+	void (*changed)(uint64_t va, uint64_t len, bool gone);
 	/* the guest side's trap dispatcher; set before the first enter */
 	uint64_t (*dispatch)(struct dune_tf *, uint64_t, uint64_t, uint64_t,
 			     struct dune_percpu *);
@@ -75,8 +79,11 @@ static inline struct dune_sthread *dune_sthread_of(struct dune_task *t)
 
 /* ---- start.c ---- */
 
-/* Makes the process's VM if there is none. 0, or an errno with a message. */
-int dune_self_make(void);
+/*
+ * Makes the process's VM if there is none; attach is called with it, before any
+ * thread enters. 0, or an errno with a message.
+ */
+int dune_self_make(int (*attach)(void));
 /*
  * The calling thread, whose t is, goes on in Dune mode. 0 once there; an errno
  * with a message, and nothing changed.
@@ -97,10 +104,13 @@ void dune_sthread_free(struct dune_sthread *t);
 int dune_sthread_registers(struct dune_sthread *t, dune_gpa_t root);
 
 /* ---- block.c ---- */
-int dune_block_make(struct dune_vm *vm, size_t *block);
-void dune_block_init(struct dune_vm *vm, size_t block);
-void dune_block_sregs(const struct dune_vm *vm, size_t block, dune_gpa_t root,
-		      struct kvm_sregs *sregs);
+struct dune_percpu *dune_block_at(const struct dune_vm *vm,
+				  unsigned int index);
+int dune_block_make(struct dune_vm *vm, unsigned int index,
+		    struct dune_percpu **pc);
+void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc);
+void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *pc,
+		      dune_gpa_t root, struct kvm_sregs *sregs);
 /* Code or data segments of ring 0 or 3, as this KVM runs them. */
 void dune_block_segments(const struct dune_vm *vm, bool user,
 			 struct kvm_sregs *sregs);

@@ -41,7 +41,7 @@ static int map_tables(struct dune_vm *vm)
 
 	if (!vm->kind.native_ring0)
 		flags |= DUNE_PTE_U | DUNE_PTE_SUPER;
-	for (at = DUNE_RING0_TABLES; !r && at < DUNE_RING0_SIZE;
+	for (at = DUNE_RING0_TABLES; !r && at < DUNE_RING0_BLOCKS;
 	     at += DUNE_LARGE_SIZE)
 		r = dune_pt_map_large(&vm->pt, DUNE_RING0_GVA + at, at, flags);
 	return r;
@@ -122,13 +122,15 @@ static int take_signals(void)
 	return 0;
 }
 
-int dune_self_make(void)
+int dune_self_make(int (*attach)(void))
 {
 	int r = 0;
 
 	pthread_mutex_lock(&dune_self.lock);
 	if (!dune_self.made) {
 		r = make_vm();
+		if (!r)
+			r = attach();
 		if (!r)
 			r = take_signals();
 		dune_self.made = !r;
@@ -147,7 +149,8 @@ void dune_self_forget(void)
 	dune_smem_destroy(&dune_self.mem);
 	dune_self.threads = NULL;
 	dune_self.active = 0;
-	dune_self.n_free_blocks = 0;
+	dune_self.free_blocks = NULL;
+	dune_self.blocks = 0;
 	dune_self.made = false;
 	pthread_mutex_init(&dune_self.lock, NULL);
 }
@@ -162,7 +165,7 @@ int dune_sthread_registers(struct dune_sthread *t, dune_gpa_t root)
 			  3 * sizeof(struct kvm_msr_entry)];
 	} m;
 
-	dune_block_sregs(c->vm, (char *)t->pc - c->vm->ring0, root, s);
+	dune_block_sregs(c->vm, t->pc, root, s);
 	if (ioctl(c->fd, KVM_SET_SREGS, s) < 0)
 		return dune_err(-EIO, "KVM refused the system registers: %s",
 				strerror(errno));
@@ -181,15 +184,18 @@ int dune_sthread_registers(struct dune_sthread *t, dune_gpa_t root)
 	return 0;
 }
 
-static int take_block(size_t *block)
+static int take_block(struct dune_percpu **pc)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&dune_self.lock);
-	if (dune_self.n_free_blocks)
-		*block = dune_self.free_blocks[--dune_self.n_free_blocks];
+	*pc = dune_self.free_blocks;
+	if (*pc)
+		dune_self.free_blocks = *(struct dune_percpu **)*pc;
 	else
-		r = dune_block_make(&dune_self.vm, block);
+		r = dune_block_make(&dune_self.vm, dune_self.blocks, pc);
+	if (!r && *pc == dune_block_at(&dune_self.vm, dune_self.blocks))
+		dune_self.blocks++;
 	pthread_mutex_unlock(&dune_self.lock);
 	return r;
 }
@@ -205,7 +211,6 @@ int dune_sthread_new(struct dune_sthread **out)
 	char *mem = mmap(NULL, STHREAD_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct dune_sthread *t;
-	size_t block;
 	int r;
 
 	if (mem == MAP_FAILED)
@@ -214,11 +219,10 @@ int dune_sthread_new(struct dune_sthread **out)
 	t = (struct dune_sthread *)(mem + STHREAD_TOP);
 	t->frame = (struct dune_sigframe *)((char *)t + STHREAD_FRAME + 8);
 	t->xsave = (uint8_t *)t + STHREAD_XSAVE;
-	r = take_block(&block);
+	r = take_block(&t->pc);
 	if (r)
 		goto fail;
-	dune_block_init(&dune_self.vm, block);
-	t->pc = (struct dune_percpu *)(dune_self.vm.ring0 + block);
+	dune_block_init(&dune_self.vm, t->pc);
 	t->pc->dispatch = dune_self.dispatch;
 	r = dune_vcpu_get(&dune_self.vm, &t->task.vcpu);
 	if (r)
@@ -253,10 +257,10 @@ void dune_sthread_release(struct dune_sthread *t)
 {
 	pthread_mutex_lock(&dune_self.lock);
 	unlink_thread(t);
-	if (t->pc && dune_self.n_free_blocks <
-		     DUNE_ARRAY_SIZE(dune_self.free_blocks))
-		dune_self.free_blocks[dune_self.n_free_blocks++] =
-			(char *)t->pc - dune_self.vm.ring0;
+	if (t->pc) {
+		*(struct dune_percpu **)t->pc = dune_self.free_blocks;
+		dune_self.free_blocks = t->pc;
+	}
 	pthread_mutex_unlock(&dune_self.lock);
 	if (t->task.vcpu)
 		dune_vcpu_put(t->task.vcpu);

@@ -18,9 +18,9 @@
  */
 enum { SLOT_RING0, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
 
-#define GPA_VVAR	DUNE_WINDOW_SIZE
-#define GPA_FORGET	(DUNE_WINDOW_SIZE + DUNE_WINDOW_SIZE / 2)
-#define GPA_WINDOWS	(2 * DUNE_WINDOW_SIZE)
+#define GPA_VVAR	DUNE_RING0_SIZE
+#define GPA_FORGET	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE / 2)
+#define GPA_WINDOWS	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE)
 
 #define HASH_SIZE	(2 * DUNE_MAX_WINDOWS)
 
@@ -105,7 +105,7 @@ void *dune_vm_table_page(struct dune_vm *vm, dune_gpa_t *gpa)
 		return dune_ring0_pages(vm, DUNE_PAGE_SIZE, gpa);
 	at = __atomic_fetch_add(&vm->tables_used, DUNE_PAGE_SIZE,
 				__ATOMIC_RELAXED);
-	if (at >= DUNE_RING0_SIZE)
+	if (at >= DUNE_RING0_OWN)
 		return NULL;
 	*gpa = at;
 	return vm->ring0 + at;
