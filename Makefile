@@ -78,7 +78,7 @@ $(B)/libdune.so: $(LIB_O) libdune/dune.map
 $(B)/libdune.a: $(LIB_O) libdune/dune.map
 	@echo "  AR      $@"
 	$(Q)$(LD) -r -o $(B)/pic/libdune.o $(LIB_O)
-	$(Q)sed -n 's/^\t\t\(dune_[a-z_]*\);/\1/p' libdune/dune.map > $(B)/exports
+	$(Q)sed -n 's/^\t\t\([a-z_0-9]*\);/\1/p' libdune/dune.map > $(B)/exports
 	$(Q)objcopy --keep-global-symbols=$(B)/exports $(B)/pic/libdune.o
 	$(Q)rm -f $@ && ar rcs $@ $(B)/pic/libdune.o
 $(B)/dune.pc: libdune/dune.pc.in Makefile

@@ -91,6 +91,8 @@ static int make_vm(void)
 		r = map_tables(&dune_self.vm);
 	if (!r)
 		r = dune_smem_init(&dune_self.mem, &dune_self.vm);
+	if (!r && dune_self.open_memory)
+		dune_self.mem.super = DUNE_PTE_U;
 	if (r) {
 		dune_vm_destroy(&dune_self.vm);
 		close(dune_self.kvm_fd);
