@@ -54,6 +54,8 @@ int dune_attach_tables(void)
 
 	if (!dune_guest_native())
 		s.flags |= DUNE_VMF_SOFT;
+	if (dune_block_pcid(&dune_self.vm))
+		s.flags |= DUNE_VMF_PCID;
 	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && (d & 1u << 26))
 		s.flags |= DUNE_VMF_GB;
 	dune_self.changed = dune_vm_changed;

@@ -15,6 +15,8 @@ extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
 #define VEC_PF		14
 #define GATE_INTERRUPT	0x8e
 #define GATE_DPL3	0x60
+#define CR4_UMIP	(1ul << 11)
+#define CR4_PCIDE	(1ul << 17)
 
 struct gate {
 	uint16_t offset0, selector;
@@ -200,6 +202,22 @@ void dune_block_segments(const struct dune_vm *vm, bool user,
 	s->cs.dpl = s->ss.dpl = 0;
 }
 
+static bool has(const struct dune_vm *vm, uint32_t leaf, unsigned int bit)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->kind.cpuids; i++)
+		if (vm->kind.cpuid[i].function == leaf &&
+		    vm->kind.cpuid[i].index == 0)
+			return vm->kind.cpuid[i].ecx >> bit & 1;
+	return false;
+}
+
+bool dune_block_pcid(const struct dune_vm *vm)
+{
+	return vm->kind.native_ring0 && has(vm, 1, 17);
+}
+
 void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
 		      dune_gpa_t root, struct kvm_sregs *s)
 {
@@ -207,6 +225,11 @@ void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
 
 	dune_ring0_sregs(vm, (char *)p - vm->ring0, s);
 	s->cr3 = root;
+	if (dune_block_pcid(vm))
+		s->cr4 |= CR4_PCIDE;
+	/* so that sidt and its kin trap, and say what lidt loaded */
+	if (!vm->kind.native_ring0 && has(vm, 7, 2))
+		s->cr4 |= CR4_UMIP;
 	s->gdt.base = pc + DUNE_PC_GDT;
 	s->idt.base = pc + DUNE_PC_IDT;
 	s->idt.limit = DUNE_VECTORS * sizeof(struct gate) - 1;

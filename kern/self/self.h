@@ -111,6 +111,8 @@ int dune_block_make(struct dune_vm *vm, unsigned int index,
 void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc);
 void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *pc,
 		      dune_gpa_t root, struct kvm_sregs *sregs);
+/* Does ring 0 here have PCIDs? */
+bool dune_block_pcid(const struct dune_vm *vm);
 /* Code or data segments of ring 0 or 3, as this KVM runs them. */
 void dune_block_segments(const struct dune_vm *vm, bool user,
 			 struct kvm_sregs *sregs);
