@@ -108,7 +108,7 @@ uint64_t dune_userview_cr3(uint64_t cr3);
 #define DUNE_VM_SHARED		(DUNE_RING0_GVA >> 39)	/* PML4 index */
 #define DUNE_VM_SHARED_LO	(DUNE_VM_SHARED << 39)
 #define DUNE_VM_SHARED_HI	(DUNE_VM_SHARED_LO + (1ul << 39))
-#define DUNE_VM_POOL		(DUNE_VM_SHARED_LO + (64ul << 30) + (64ul << 30))
+#define DUNE_VM_POOL		(DUNE_VM_SHARED_LO + (256ul << 30))
 #define DUNE_VM_POOL_SIZE	(64ul << 30)
 
 #define DUNE_TABLE_FLAGS	(PTE_P | PTE_W | PTE_U | PTE_A)
@@ -251,6 +251,7 @@ ptent_t *dune_vm_main(void);
 #define DUNE_WALK_ALL		32	/* the shared range, too */
 #define DUNE_WALK_ABSENT	64	/* absent() where there is no table */
 #define DUNE_WALK_ONE_BY_ONE	128	/* FILL: the range is known to be mapped */
+#define DUNE_WALK_PULL		256	/* follow zero entries only */
 
 struct dune_walk {
 	ptent_t *root;

@@ -4,6 +4,8 @@
 /* Spans a walk asks for one by one before it looks what is mapped at all. */
 #define FILL_SPANS 16
 
+static int fill_range(ptent_t *root, uint64_t lo, uint64_t last);
+
 /* Unmapped for good stays so in the smaller entries. */
 static int make_table(ptent_t *e)
 {
@@ -111,7 +113,8 @@ static int below(struct dune_walk *w, ptent_t *e, uint64_t va, int level,
 /* A zero entry of the last level: the main root may have more. */
 static void pull(struct dune_walk *w, uint64_t va)
 {
-	if (may_fill(w, va) && w->root != dune_vm_main())
+	if (w->flags & (DUNE_WALK_FILL | DUNE_WALK_PULL) &&
+	    w->root != dune_vm_main() && dune_root_follows(w->root))
 		dune_root_pull(w->root, va);
 }
 
@@ -165,9 +168,10 @@ int dune_walk(struct dune_walk *w)
 	if ((w->flags & (DUNE_WALK_FILL | DUNE_WALK_ONE_BY_ONE)) ==
 	    DUNE_WALK_FILL &&
 	    w->last - w->lo >= FILL_SPANS * DUNE_LARGE_SIZE) {
-		r = dune_vm_fill(w->root, (void *)w->lo, w->last - w->lo + 1);
-		if (r)
+		r = fill_range(w->root, w->lo, w->last);
+		if (r < 0)
 			return r;
+		w->flags ^= DUNE_WALK_FILL | DUNE_WALK_PULL;
 	}
 	return walk_table(w, w->root, 3, 0);
 }
@@ -354,19 +358,26 @@ static int fill_mapping(void *arg, uint64_t lo, uint64_t hi, bool writable,
 	return 0;
 }
 
+static int fill_range(ptent_t *root, uint64_t lo, uint64_t last)
+{
+	struct fill f = { root, lo, last };
+	int r;
+
+	if (!dune_root_follows(root))
+		return 0;
+	r = dune_vm_mappings(fill_mapping, &f);
+	return r < 0 ? r : 0;
+}
+
 int dune_vm_fill(ptent_t *root, void *va, size_t len)
 {
-	struct fill f = { root, (uint64_t)va, (uint64_t)va + len - 1 };
-	int r;
+	uint64_t lo = (uint64_t)va, last = lo + len - 1;
 
 	if (!dune_vm_inside())
 		return -EPERM;
-	if (!len || !dune_root_follows(root))
+	if (!len)
 		return 0;
-	if (f.last < f.lo)
-		return -EINVAL;
-	r = dune_vm_mappings(fill_mapping, &f);
-	return r < 0 ? r : 0;
+	return last < lo ? -EINVAL : fill_range(root, lo, last);
 }
 
 int dune_vm_lookup(ptent_t *root, void *va, int create, ptent_t **pte)
