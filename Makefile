@@ -68,7 +68,8 @@ SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 
 # Trap code of the library runs before FPU registers are saved.
 TRAP_O	:= $(patsubst %.c,%.o,libdune/trap.c libdune/page.c libdune/userview.c \
-	     libdune/mode.c libdune/attach.c $(wildcard libdune/vm*.c))
+	     libdune/mode.c libdune/attach.c libdune/privileged.c libdune/decode.c \
+	     $(wildcard libdune/vm*.c libdune/emulate*.c))
 $(addprefix $(B)/pic/,$(TRAP_O)) $(addprefix $(B)/self-asan/,$(TRAP_O)): \
 	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector
 $(B)/libdune.so: $(LIB_O) libdune/dune.map

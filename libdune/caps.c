@@ -1,6 +1,7 @@
 /* Every exported function but dune_errmsg() (kern/err.c). */
 #include "dune.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -25,6 +26,19 @@ static int documented(int err)
 	default:
 		return -EIO;
 	}
+}
+
+/* Instructions of kern/self/guest.S that run in emulated ring 0. */
+#define EMULATED_TRAP	10
+#define EMULATED_FLUSH	11
+#define EMULATED_RING3	(EMULATED_TRAP + 4 + 27)
+
+static bool cpuid_bit(unsigned int leaf, char reg, unsigned int bit)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid(leaf, &a, &b, &c, &d) &&
+	       ((reg == 'c' ? c : d) >> bit & 1);
 }
 
 int dune_caps(struct dune_caps *caps)
@@ -55,6 +69,12 @@ int dune_caps(struct dune_caps *caps)
 		.gpa_bits = kind.gpa_bits,
 		.max_vcpus = kind.max_vcpus,
 		.xcr0 = kind.xcr0,
+		.pcid = kind.native_ring0 && cpuid_bit(1, 'c', 17),
+		.pages_1g = cpuid_bit(0x80000001, 'd', 26),
+		.exits_call = 1, .exits_flush = 1,
+		.emulated_trap = kind.native_ring0 ? 0 : EMULATED_TRAP,
+		.emulated_flush = kind.native_ring0 ? 0 : EMULATED_FLUSH,
+		.emulated_ring3 = kind.native_ring0 ? 0 : EMULATED_RING3,
 	};
 	memcpy(caps, &all, caps->size < sizeof(all) ? caps->size :
 	       sizeof(all));

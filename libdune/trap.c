@@ -126,6 +126,15 @@ static void set_nofpu(struct dune_percpu *pc, unsigned int vector, bool yes)
 				   __ATOMIC_SEQ_CST);
 }
 
+/* These may be privileged instructions, which the emulator looks at first. */
+#define EMULATED	(1u << 6 | 1u << 11 | 1u << 12 | 1u << 13)
+
+static bool may_skip_fpu(unsigned int vector)
+{
+	return dune_guest_native() || vector >= 32 ||
+	       !(EMULATED >> vector & 1);
+}
+
 static bool says_nofpu(const struct dune_handler *table, unsigned int vector)
 {
 	return !table || !table[vector].fn ||
@@ -142,7 +151,8 @@ static void update_nofpu(unsigned int vector)
 		const struct dune_handler *own = dune_guest_of(t->pc)->own;
 		bool any = process[vector].fn || (own && own[vector].fn);
 
-		set_nofpu(t->pc, vector, any && says_nofpu(process, vector) &&
+		set_nofpu(t->pc, vector, any && may_skip_fpu(vector) &&
+			  says_nofpu(process, vector) &&
 			  says_nofpu(own, vector));
 	}
 	pthread_mutex_unlock(&dune_self.lock);

@@ -44,6 +44,21 @@ struct dune_caps {
 	uint32_t reserved;
 	uint64_t xcr0;		/* state components of the guest (SDM vol. 1,
 				 * 13.3): bit 2 AVX, bits 5-7 AVX-512 */
+	uint32_t pcid;		/* 1: ring 0 has PCIDs */
+	uint32_t pages_1g;	/* 1: tables may have 1 GiB pages */
+	/*
+	 * Dune mode: exits to the host side that one operation costs. Where
+	 * an exit is not needed but ring 0 is emulated, emulated_* says how
+	 * many instructions of it are, at about half a microsecond each.
+	 */
+	uint32_t exits_call;	/* a system call that is forwarded */
+	uint32_t exits_trap;	/* a trap that a handler resolves */
+	uint32_t exits_edit;	/* an entry changed, this thread's flush */
+	uint32_t exits_flush;	/* a flush while other threads are inside */
+	uint32_t exits_root;	/* switching roots */
+	uint32_t exits_ring3;	/* to ring 3, and a system call back */
+	uint32_t exits_privileged;	/* mov to CR, rdmsr, cli ... */
+	uint32_t emulated_trap, emulated_flush, emulated_ring3;
 };
 
 /*
