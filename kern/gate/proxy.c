@@ -43,6 +43,8 @@
 #define LOOKS		64
 /* So often the entry code looks for the answer: some 50 us. */
 #define SPINS		2000
+/* On one CPU nobody answers while it looks. */
+#define SPINS_ALONE	20
 /* A waking that served so many calls did pay. */
 #define PAID		32
 #define PAUSE_MIN	(2 * MS)
@@ -293,8 +295,6 @@ static void start(struct dune_task *t)
 static void wake(struct dune_task *t)
 {
 	pthread_mutex_lock(&t->proc->lock);
-	if (!gate.started)
-		gate.alone = one_cpu();
 	if (gate.alone && !gate.forced)
 		gate.closed = true;
 	if (!gate.started && !gate.closed)
@@ -323,8 +323,8 @@ static void take_port(struct dune_task *t)
 	if (dune_mailbox_make(t->vcpu))
 		return;
 	dune_mailbox_reset(t->vcpu);
-	t->vcpu->box_spins = SPINS;
 	pthread_mutex_lock(&t->proc->lock);
+	t->vcpu->box_spins = gate.alone ? SPINS_ALONE : SPINS;
 	for (i = 0; i < DUNE_GATE_PORTS && gate.port[i].vcpu; i++)
 		;
 	if (i < DUNE_GATE_PORTS) {
@@ -349,6 +349,7 @@ void dune_gate_attach(struct dune_task *t)
 	if (!gate.streak) {
 		gate.streak = STREAK;
 		gate.pause = PAUSE_MIN;
+		gate.alone = one_cpu();
 		gate.forced = t->proc->policy->exitless == DUNE_EXITLESS_ON;
 	}
 	if (gate.forced && possible(t))

@@ -24,13 +24,6 @@
 
 	.macro entry_code soft
 90:
-	.if \soft
-91:	mov	%rsp, BOX(RSP)
-	lea	BOX(STACK_TOP), %rsp
-92:	pushfq
-	pop	%r11
-	mov	BOX(RSP), %rsp
-	.endif
 1:	cmp	$NR_GETPID, %eax
 	je	80f
 	cmp	$NR_GETTID, %eax
@@ -98,10 +91,6 @@
 	.macro places name, soft
 	.globl	dune_entry_\name\()_places
 dune_entry_\name\()_places:
-	.if \soft
-	.short	91b - 90b, DUNE_AT_FAST
-	.short	92b - 90b, DUNE_AT_FAST_STACK
-	.endif
 	.short	1b - 90b, DUNE_AT_ENTRY
 	.short	2b - 90b, DUNE_AT_POSTED
 	.short	5b - 90b, DUNE_AT_DONE

@@ -83,27 +83,13 @@ int dune_mailbox_make(struct dune_vcpu *c)
 		return r;
 	memset(&msrs, 0, sizeof(msrs));
 	msrs.head.nmsrs = 1;
-	dune_ring0_entry_msr(msrs.head.entries, gpa + dune_mailbox_entry(c));
+	dune_ring0_entry_msr(msrs.head.entries, gpa);
 	if (ioctl(c->fd, KVM_SET_MSRS, &msrs) != 1)
 		return dune_err(-EIO, "KVM refused the system call MSRs");
 	c->entry = gpa;
 	c->box_owner = IDLE;
 	c->box = (struct dune_mailbox *)(page + DUNE_PAGE_SIZE);
 	return 0;
-}
-
-size_t dune_mailbox_entry(const struct dune_vcpu *c)
-{
-	const struct place *p = places(c);
-
-	while (p->what != DUNE_AT_ENTRY)
-		p++;
-	return p->offset;
-}
-
-dune_gva_t dune_mailbox_fast_entry(const struct dune_vcpu *c)
-{
-	return DUNE_RING0_GVA + c->entry;
 }
 
 void dune_mailbox_reset(struct dune_vcpu *c)
@@ -268,12 +254,6 @@ bool dune_mailbox_found(struct dune_vcpu *c, bool by_out, enum dune_exit *e)
 		return false;
 	c->edited = !by_out;
 	switch (p->what) {
-	case DUNE_AT_FAST_STACK:
-		c->u.rsp = GET(c->box->rsp);
-		/* fall through */
-	case DUNE_AT_FAST:
-		c->u.r11 = c->u.rflags;
-		/* fall through */
 	case DUNE_AT_ENTRY:
 	case DUNE_AT_OUT:
 		*e = call_again(c, c->u.rax);

@@ -55,19 +55,17 @@
  * Where in the entry code a vCPU was found: what its user registers are, and
  * what has become of the call.
  */
-#define DUNE_AT_FAST		0	/* came from a rewritten site */
-#define DUNE_AT_FAST_STACK	1	/* the same, rsp is in the mailbox */
-#define DUNE_AT_ENTRY		2	/* registers as the caller left them */
-#define DUNE_AT_POSTED		3	/* the mailbox knows */
-#define DUNE_AT_DONE		4	/* answered; registers in the mailbox */
-#define DUNE_AT_LEAVE		5	/* rax, rcx and r11 are the caller's */
-#define DUNE_AT_LEAVE_STACK	6	/* the same, rsp is in the mailbox */
-#define DUNE_AT_PID		7	/* rax was getpid's number */
-#define DUNE_AT_TID		8	/* rax was gettid's number */
-#define DUNE_AT_OUT		9	/* at `out`: as ENTRY */
-#define DUNE_AT_WAIT		10	/* at the other `out`: as POSTED */
-#define DUNE_AT_SYSRET		11	/* after either: as LEAVE */
-#define DUNE_AT_NOTHING		12	/* behind the code */
+#define DUNE_AT_ENTRY		0	/* registers as the caller left them */
+#define DUNE_AT_POSTED		1	/* the mailbox knows */
+#define DUNE_AT_DONE		2	/* answered; registers in the mailbox */
+#define DUNE_AT_LEAVE		3	/* rax, rcx and r11 are the caller's */
+#define DUNE_AT_LEAVE_STACK	4	/* the same, rsp is in the mailbox */
+#define DUNE_AT_PID		5	/* rax was getpid's number */
+#define DUNE_AT_TID		6	/* rax was gettid's number */
+#define DUNE_AT_OUT		7	/* at `out`: as ENTRY */
+#define DUNE_AT_WAIT		8	/* at the other `out`: as POSTED */
+#define DUNE_AT_SYSRET		9	/* after either: as LEAVE */
+#define DUNE_AT_NOTHING		10	/* behind the code */
 
 #ifndef __ASSEMBLER__
 
@@ -101,8 +99,6 @@ struct dune_post {
  * or what KVM says. By the vCPU's thread, outside of the guest.
  */
 int dune_mailbox_make(struct dune_vcpu *vcpu);
-/* Where in its entry code `syscall` arrives. */
-size_t dune_mailbox_entry(const struct dune_vcpu *vcpu);
 /* Closed, no answers, counters 0: for the next thread on this vCPU. */
 void dune_mailbox_reset(struct dune_vcpu *vcpu);
 
@@ -120,9 +116,6 @@ void dune_mailbox_identity(struct dune_vcpu *vcpu, uint32_t pid,
 /* What it has answered since the last look; the guest's word. */
 void dune_mailbox_counts(struct dune_vcpu *vcpu, uint32_t *pids,
 			 uint32_t *tids);
-
-/* The guest address that a rewritten site jumps to. Software KVM only. */
-dune_gva_t dune_mailbox_fast_entry(const struct dune_vcpu *vcpu);
 
 /* ---- the proxy's side ---- */
 

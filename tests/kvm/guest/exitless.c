@@ -6,7 +6,7 @@
 #include <sys/time.h>
 #include "guest.h"
 
-#define ROUNDS	1000
+#define ROUNDS	400
 #define BURST	64		/* enough to wake whoever serves them */
 
 static volatile long alarms;
@@ -67,7 +67,7 @@ static void *writer(void *arg)
 
 static void storm(int threads)
 {
-	struct itimerval it = { { 0, 1500 }, { 0, 1500 } };
+	struct itimerval it = { { 0, 5000 }, { 0, 5000 } };
 	struct itimerval off = { { 0, 0 }, { 0, 0 } };
 	pthread_t t[4];
 
