@@ -182,7 +182,9 @@ int dune_vm_break(ptent_t *root, uint64_t va)
 	e = shared_entry(root, va);
 	if (e) {
 		v = dune_pte_load(e);
-		r = root == dune_vm_main() ? break_main(e, v, va, &pg) :
+		/* pool pages have no other claim to stay than their owners */
+		r = root == dune_vm_main() && !dune_pa2page(PTE_ADDR(v)) ?
+		    break_main(e, v, va, &pg) :
 		    break_other(root, e, v, va, &pg);
 	}
 	dune_vm_unlock();

@@ -157,6 +157,26 @@ static uint64_t make_span(struct dune_smem *m, dune_gva_t span,
 	return dune_table_entry(*gpa);
 }
 
+/*
+ * A program that has begun with a large mapping goes on with it: leaves cost no
+ * table, so all of the window that can have one gets it. dir, e: span's.
+ */
+static void fill_window(struct dune_smem *m, uint64_t *dir, uint64_t e,
+			dune_gva_t span)
+{
+	const struct dune_region *r = dune_region_find(&m->regions, span);
+	dune_gva_t window = span & ~(DUNE_WINDOW_SIZE - 1), at;
+
+	dir -= (span - window) / DUNE_LARGE_SIZE;
+	e -= span - window;
+	for (at = window; at < window + DUNE_WINDOW_SIZE; dir++) {
+		if (may_be_large(r, at))
+			dune_entry_swap(dir, 0, e);
+		at += DUNE_LARGE_SIZE;
+		e += DUNE_LARGE_SIZE;
+	}
+}
+
 static enum dune_fault fill_span(struct dune_smem *m, dune_gva_t va)
 {
 	dune_gva_t span = va & DUNE_LARGE_MASK;
@@ -175,7 +195,9 @@ static enum dune_fault fill_span(struct dune_smem *m, dune_gva_t va)
 	e = make_span(m, span, &table, &gpa);
 	if (!e)
 		return DUNE_FAULT_OOM;
-	if (!dune_entry_swap(dir, 0, e) && table)
+	if (!table)
+		fill_window(m, dir, e, span);
+	else if (!dune_entry_swap(dir, 0, e))
 		dune_table_give(&m->tables, table, gpa);
 	return DUNE_FAULT_OK;
 }
