@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "libdune/vm.h"
@@ -122,9 +123,60 @@ static void fake_set_cr3(uint64_t cr3)
 	fake.reloads++;
 }
 
+/* Where the fake host has a guest physical address; NULL: nowhere. */
+static char *fake_host(uint64_t pa)
+{
+	uint64_t i = pa / DUNE_WINDOW_SIZE - 2;
+
+	if (i >= fake.windows)
+		return NULL;
+	return (char *)((uint64_t)fake.window[i] << DUNE_WINDOW_SHIFT) +
+	       pa % DUNE_WINDOW_SIZE;
+}
+
+/*
+ * The page through which vmclone.c reads what no root maps where it is needed
+ * (its window_va()): a copy of what the entry says, gone with the invlpg.
+ */
+static char *fake_window(void)
+{
+	return fake.setup.area + fake.setup.area_size + LARGE;
+}
+
+static void fake_window_fault(int sig, siginfo_t *info, void *ctx)
+{
+	char *at = fake_window(), *from;
+	ptent_t *e;
+	int level;
+
+	(void)ctx;
+	if (DUNE_PAGE_DOWN((uint64_t)info->si_addr) != (uint64_t)at ||
+	    dune_walk_leaf(dune_vm_main(), (uint64_t)at, &e, &level)) {
+		signal(sig, SIG_DFL);
+		return;
+	}
+	from = fake_host(PTE_ADDR(*e));
+	if (from && mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at)
+		memcpy(at, from, PAGE);
+	else
+		signal(sig, SIG_DFL);
+}
+
+/* Again and again: cmocka puts its own handler there for every test. */
+static inline void fake_watch_window(void)
+{
+	struct sigaction act = {
+		.sa_sigaction = fake_window_fault, .sa_flags = SA_SIGINFO,
+	};
+
+	sigaction(SIGSEGV, &act, NULL);
+}
+
 static void fake_invlpg(uint64_t va)
 {
-	(void)va;
+	if (va == (uint64_t)fake_window())
+		munmap(fake_window(), PAGE);
 	fake.invlpgs++;
 }
 
@@ -170,7 +222,7 @@ static char *map_at(uint64_t at, uint64_t size)
 }
 
 /* flags: DUNE_VMF_*. 0: all is as on the first day. */
-static int fake_start(unsigned int flags)
+static inline int fake_start(unsigned int flags)
 {
 	ptent_t *root, *t;
 	unsigned int i;
