@@ -72,9 +72,12 @@ TRAP_O	:= $(patsubst %.c,%.o,libdune/trap.c libdune/page.c libdune/userview.c \
 	     $(wildcard libdune/vm*.c libdune/emulate*.c))
 $(addprefix $(B)/pic/,$(TRAP_O)) $(addprefix $(B)/self-asan/,$(TRAP_O)): \
 	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector
+# Bound at the start and to itself: where a page fault is resolved, nothing
+# outside the library may be touched.
 $(B)/libdune.so: $(LIB_O) libdune/dune.map
 	@echo "  LD      $@"
 	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME),-z,defs,-z,noexecstack \
+		-Wl,-z,now,-Bsymbolic-functions \
 		-Wl,--version-script=libdune/dune.map $(LDFLAGS) -o $@ $(LIB_O)
 $(B)/libdune.a: $(LIB_O) libdune/dune.map
 	@echo "  AR      $@"

@@ -13,3 +13,5 @@ check:
 rig: all
 	@scripts/setup --check
 	@tests/rig/rig
+
+include tests/dune/dune.mk
