@@ -19,8 +19,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void thread_ends(void *t)
 {
 	/* in Dune mode exit(2) does it, see kern/self/clone.c */
-	if (!dune_guest_block)
-		dune_sthread_free(t);
+	if (dune_guest_block)
+		return;
+	dune_sthread_free(t);
+	mine = NULL;
 }
 
 static void child_of_fork(void)
@@ -37,6 +39,8 @@ static void child_of_fork(void)
 static void prepare(void)
 {
 	dune_self.dispatch = dune_guest_dispatch;
+	dune_self.block_at = (char *)&dune_guest_block -
+			     (char *)__builtin_thread_pointer();
 	pthread_key_create(&at_thread_end, thread_ends);
 	pthread_atfork(NULL, NULL, child_of_fork);
 }
@@ -55,19 +59,11 @@ static int documented(int err)
 	}
 }
 
-/* A thread that was made in Dune mode has not been here yet. */
-static struct dune_percpu *block_of_this_thread(void)
-{
-	if (!dune_guest_block && dune_current)
-		dune_guest_block = dune_sthread_of(dune_current)->pc;
-	return dune_guest_block;
-}
-
 int dune_enter(void)
 {
 	int r;
 
-	if (block_of_this_thread())
+	if (dune_guest_block)
 		return 0;
 	pthread_once(&once, prepare);
 	r = dune_self_make(dune_attach_tables);
@@ -87,12 +83,16 @@ int dune_enter(void)
 
 int dune_leave(void)
 {
-	struct dune_percpu *pc = block_of_this_thread();
+	struct dune_percpu *pc = dune_guest_block;
 	long r;
 
 	if (!pc)
 		return -EPERM;
-	mine = dune_sthread_of(dune_current);
+	if (!mine) {
+		/* made in Dune mode */
+		mine = dune_sthread_of(dune_current);
+		pthread_setspecific(at_thread_end, mine);
+	}
 	do
 		r = pc->hcall(DUNE_HC_LEAVE, 0, 0, 0);
 	while (r == -EINTR);
@@ -102,7 +102,7 @@ int dune_leave(void)
 
 int dune_in_dune_mode(void)
 {
-	return block_of_this_thread() != NULL;
+	return dune_guest_block != NULL;
 }
 
 /* ---- for the rest of the library ---- */

@@ -77,12 +77,10 @@ static uint64_t dispatch(struct dune_tf *tf, unsigned int vector,
 {
 	struct dune_guest *g = dune_guest_of(pc);
 
-	/* before any TLS is touched: it may be what is not there */
 	if (vector == VEC_PF &&
 	    !(tf->cs & 3 && tf->rip == addr && addr == pc->entry) &&
 	    dune_vm_fault(addr, &tf->err, tf->cs & 3) == 0)
 		return resume(tf);
-	dune_guest_block = pc;
 	if (!(pc->flags & DUNE_PCF_NATIVE) &&
 	    soft_trap(pc, tf, &vector, &addr))
 		return resume(tf);

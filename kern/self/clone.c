@@ -117,6 +117,7 @@ static long clone_thread(struct dune_sthread *parent, const struct birth *b)
 	c->gs_base = from->gs_base;
 	c->edited = true;
 	t->pc->kern_fs = t->pc->user_fs = b->tls;
+	dune_copy_out(b->tls + dune_self.block_at, &t->pc, sizeof(t->pc));
 	t->task.sigmask = parent->task.sigmask;
 	t->task.altstack = (struct dune_sigstack) { .flags = SS_DISABLE };
 	if (copy_xsave(c, from)) {

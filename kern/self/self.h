@@ -62,9 +62,13 @@ struct dune_self {
 	bool open_memory;		/* ring 3 may reach what is mapped */
 	/* the guest side's: a mapping is about to change, or NULL */
 	void (*changed)(uint64_t va, uint64_t len, bool gone);
-	/* the guest side's trap dispatcher; set before the first enter */
+	/*
+	 * The guest side's, set before the first enter: its trap dispatcher,
+	 * and where in a thread's TLS, from its base, its block is noted.
+	 */
 	uint64_t (*dispatch)(struct dune_tf *, uint64_t, uint64_t, uint64_t,
 			     struct dune_percpu *);
+	ptrdiff_t block_at;
 };
 
 extern struct dune_self dune_self;

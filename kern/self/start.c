@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "dune/trap.h"
 #include "kern/err.h"
 #include "kern/policy/policy.h"
 #include "kern/self/self.h"
@@ -352,6 +353,9 @@ int dune_self_enter_thread(struct dune_sthread *t)
 	dune_host_syscall(SYS_arch_prctl, ARCH_GET_GS, (long)&c->gs_base, 0,
 			  0, 0, 0);
 	suspend_rseq(t, c->fs_base);
+	/* a stack and TLS that were mapped behind our back */
+	dune_smem_fill(&dune_self.mem, c->fs_base);
+	dune_smem_fault(&dune_self.mem, c->fs_base, DUNE_PF_WRITE);
 	t->pc->kern_fs = t->pc->user_fs = c->fs_base;
 	t->pc->in_user = 0;
 	task->tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
