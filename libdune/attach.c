@@ -50,6 +50,8 @@ int dune_attach_tables(void)
 		.own = DUNE_RING0_OWN,
 		.own_size = DUNE_RING0_BLOCKS - DUNE_RING0_OWN,
 		.root = dune_self.vm.pt.root,
+		.image = (void *)dune_self.image,
+		.image_len = dune_self.image_len,
 	};
 
 	if (!dune_guest_native())

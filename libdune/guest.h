@@ -39,7 +39,8 @@ static inline struct dune_percpu *dune_guest_cpu(void)
 {
 	uint64_t here = (uintptr_t)__builtin_frame_address(0);
 
-	if (here - DUNE_RING0_GVA < DUNE_RING0_SIZE)
+	if (here - (DUNE_RING0_GVA + DUNE_RING0_BLOCKS) <
+	    DUNE_RING0_SIZE - DUNE_RING0_BLOCKS)
 		return (struct dune_percpu *)(here & -(uint64_t)DUNE_PC_SIZE);
 	return dune_guest_block;
 }

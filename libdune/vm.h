@@ -68,6 +68,9 @@ struct dune_vm_setup {
 	 */
 	uint64_t own, own_size;
 	uint64_t root;		/* gpa of the main root */
+	/* code and data of what resolves faults: in every following root */
+	void *image;
+	size_t image_len;
 	unsigned int flags;	/* DUNE_VMF_* */
 	/* tests: where the pool goes. 0: DUNE_VM_POOL */
 	uint64_t pool;
@@ -124,6 +127,8 @@ struct dune_vms {
 	struct dune_vm_ops ops;
 	char *area;
 	uint64_t area_size, own, main_root, pool;
+	void *image;
+	size_t image_len;
 	uint64_t super;		/* bits of a supervisor entry */
 	unsigned int flags;
 	uint32_t lock;

@@ -220,7 +220,6 @@ struct clone {
 	ptent_t *from, *to;
 	ptent_t *table;		/* of 4 KiB entries copied last, for ... */
 	uint64_t span;		/* ... this address */
-	int err;
 };
 
 static bool pool_page(ptent_t v)
@@ -316,21 +315,26 @@ static int copy_entry(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 	return 0;
 }
 
-static void clone_locked(void *arg)
+/* The lock is held, and given up at the end. */
+static int clone_locked(void *arg)
 {
 	struct clone *c = arg;
 	struct dune_walk w = {
 		.root = c->from, .last = ~0ul, .visit = copy_entry, .arg = c,
 	};
 	ptent_t *r;
+	int err;
 
-	c->err = dune_vm_mappings(share_mapping, c);
-	if (!c->err)
-		c->err = dune_walk(&w);
+	err = dune_vm_mappings(share_mapping, c);
+	if (!err)
+		err = dune_walk(&w);
 	for (r = dune_vm_main(); r; r = dune_root_next(r))
 		dune_userview_drop_locked(r, 0, ~0ul);
 	dune_vms->ops.set_cr3(dune_vms->ops.cr3());
 	dune_vms->ops.shootdown();
+	/* here: the next push on the caller's stack copies a page */
+	dune_vm_unlock();
+	return err;
 }
 
 static int ask(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
@@ -354,17 +358,20 @@ static int ask_mapping(void *arg, uint64_t lo, uint64_t hi, bool writable,
 }
 
 /* In the ring 0 area and one at a time: the caller has the lock. */
-static __attribute__((noinline)) void on_own_stack(void (*fn)(void *),
-						   void *arg)
+static __attribute__((noinline)) int on_own_stack(int (*fn)(void *),
+						  void *arg)
 {
+	int ret;
+
 	__asm__ volatile("mov %%rsp, %%rbx\n\t"
 			 "mov %[top], %%rsp\n\t"
 			 "call *%[fn]\n\t"
 			 "mov %%rbx, %%rsp"
-			 : "+D"(arg)
+			 : "=a"(ret), "+D"(arg)
 			 : [top] "r"(dune_vms->stack_top), [fn] "r"(fn)
-			 : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9",
+			 : "rbx", "rcx", "rdx", "rsi", "r8", "r9",
 			   "r10", "r11", "memory", "cc");
+	return ret;
 }
 
 ptent_t *dune_vm_clone(ptent_t *root)
@@ -385,9 +392,7 @@ ptent_t *dune_vm_clone(ptent_t *root)
 	/* At the bottom of the stack in use, where no page becomes COW. */
 	c = (struct clone *)dune_vms->stack_lo;
 	*c = (struct clone){ .from = root, .to = to };
-	on_own_stack(clone_locked, c);
-	err = c->err;
-	dune_vm_unlock();
+	err = on_own_stack(clone_locked, c);
 	if (!dune_root_follows(root))
 		dune_root_follow(to, false);
 	if (err) {

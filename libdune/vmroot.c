@@ -67,6 +67,11 @@ ptent_t *dune_root_new(int flags)
 			 dune_table_desc(gpa) - dune_vms->desc + 1,
 			 __ATOMIC_RELEASE);
 	dune_vm_unlock();
+	if (flags & DUNE_ROOT_FOLLOW &&
+	    dune_vm_fill(root, dune_vms->image, dune_vms->image_len)) {
+		dune_vm_free(root);
+		return NULL;
+	}
 	return root;
 }
 

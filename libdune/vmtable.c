@@ -34,6 +34,8 @@ int dune_vm_attach(const struct dune_vm_setup *setup)
 	s->area_size = setup->area_size;
 	s->own = setup->own;
 	s->main_root = setup->root;
+	s->image = setup->image;
+	s->image_len = setup->image_len;
 	s->pool = setup->pool ? setup->pool : DUNE_VM_POOL;
 	s->flags = setup->flags;
 	s->super = setup->flags & DUNE_VMF_SOFT ? PTE_U | DUNE_PTE_SUPER : 0;

@@ -60,6 +60,7 @@ struct dune_self {
 						 * linked by their first word */
 	unsigned int blocks;		/* ever made */
 	bool open_memory;		/* ring 3 may reach what is mapped */
+	uint64_t image, image_len;	/* what the trap dispatcher is in */
 	/* the guest side's: a mapping is about to change, or NULL */
 	void (*changed)(uint64_t va, uint64_t len, bool gone);
 	/*

@@ -71,6 +71,9 @@ static int fill_image(struct dl_phdr_info *info, size_t size, void *arg)
 		end = info->dlpi_addr + p[i].p_vaddr + p[i].p_memsz;
 		for (; at < end; at += DUNE_LARGE_SIZE)
 			dune_smem_fill(arg, at);
+		if (!dune_self.image)
+			dune_self.image = info->dlpi_addr + p[i].p_vaddr;
+		dune_self.image_len = end - dune_self.image;
 	}
 	return ours;
 }
