@@ -14,3 +14,5 @@ $(B)/libdune-preload.so: apps/preload/preload.c $(B)/libdune.so
 	$(Q)ln -sf libdune.so $(B)/$(SONAME)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -Wl,-z,defs \
 		-Wl,-rpath,'$$ORIGIN' $(LDFLAGS) -o $@ $^
+
+include apps/examples/examples.mk
