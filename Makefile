@@ -58,7 +58,7 @@ $(B)/dune-run $(B)/dune-check:
 # but for what dune.map lists; in the archive one relocatable object whose
 # inner names are made local as well.
 LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
-	   $(addprefix kern/,mm/region.c mm/uaccess.c \
+	   $(addprefix kern/,mm/region.c mm/uaccess.c sys/span.c \
 	     $(addprefix task/,signal.c signal_host.c signal_sys.c \
 	       signal_trap.c sigframe.c))
 LIB_S	:= $(wildcard libdune/*.S kern/self/*.S kern/vm/*.S) \

@@ -14,47 +14,6 @@ bool dune_range_ok(dune_gva_t addr, uint64_t len)
 	return !addr || dune_access_ok(addr, len);
 }
 
-/* How many bytes the argument covers; false when it cannot be a range. */
-static bool span(const struct dune_argspec *a, const struct dune_call *call,
-		 uint64_t *len)
-{
-	uint64_t v = call->arg[a->n];
-	uint32_t v32;
-
-	switch ((enum dune_lenrule)a->rule) {
-	case DUNE_L_NONE:
-		*len = 1;
-		return true;
-	case DUNE_L_BYTES:
-		*len = a->size;
-		return true;
-	case DUNE_L_ARG:
-		*len = v;
-		return true;
-	case DUNE_L_ARG32:
-		*len = (uint32_t)v;
-		return true;
-	case DUNE_L_ARG_X:
-		return !__builtin_mul_overflow(v, a->size, len);
-	case DUNE_L_ARG32_X:
-		*len = (uint64_t)(uint32_t)v * a->size;
-		return true;
-	case DUNE_L_PAGES:
-		*len = v / DUNE_PAGE_SIZE + !!(v % DUNE_PAGE_SIZE);
-		return true;
-	case DUNE_L_PTR32:
-		/*
-		 * The kernel writes no more than the longest address there
-		 * is, whatever the number says by then.
-		 */
-		if (v && dune_copy_in(&v32, v, sizeof(v32)))
-			return false;
-		*len = v && v32 < a->size ? v32 : a->size;
-		return true;
-	}
-	return false;
-}
-
 static long check_arg(int fd_base, const struct dune_argspec *a,
 		      const struct dune_call *call, uint64_t v)
 {
@@ -73,12 +32,12 @@ static long check_arg(int fd_base, const struct dune_argspec *a,
 	case DUNE_A_INOUT:
 		if (!v)
 			return 0;
-		return span(a, call, &len) && dune_access_ok(v, len) ?
+		return dune_sys_span(a, call->arg, &len) && dune_access_ok(v, len) ?
 			0 : -EFAULT;
 	case DUNE_A_ADDR:
 		if (a->rule == DUNE_L_NONE)
 			return 0;
-		return span(a, call, &len) && dune_access_ok(v, len) ?
+		return dune_sys_span(a, call->arg, &len) && dune_access_ok(v, len) ?
 			0 : -ENOMEM;
 	default:
 		return 0;

@@ -118,6 +118,13 @@ struct dune_sysrow {
 
 #define DUNE_NR_MAX 512
 
+/*
+ * How many bytes the pointer covers whose description is a, by the call's
+ * arguments; without a length rule 1. False when it cannot be a range.
+ */
+bool dune_sys_span(const struct dune_argspec *a, const uint64_t arg[6],
+		   uint64_t *len);
+
 extern const struct dune_sysrow dune_systable[DUNE_NR_MAX];
 
 /* The row of a number, NULL when there is none. Pure. */
