@@ -132,13 +132,20 @@ static int add_existing(struct dune_policy *p, const char *path,
 	return realpath(path, real) ? add_rule(p, real, rule) : 0;
 }
 
-int dune_policy_add_defaults(struct dune_policy *p)
+int dune_policy_add_libraries(struct dune_policy *p)
 {
 	int err = 0;
 
 	for (size_t i = 0; !err && i < DUNE_ARRAY_SIZE(libraries); i++)
 		err = add_existing(p, libraries[i],
 				   (struct dune_policy_path){ 0 });
+	return err;
+}
+
+int dune_policy_add_defaults(struct dune_policy *p)
+{
+	int err = dune_policy_add_libraries(p);
+
 	for (size_t i = 0; !err && i < DUNE_ARRAY_SIZE(devices); i++)
 		err = add_existing(p, devices[i], (struct dune_policy_path){
 			.write = true, .ioctl = true, .shared = true,

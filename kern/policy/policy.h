@@ -52,6 +52,17 @@ struct dune_policy {
 
 	uint8_t exitless;		/* enum dune_exitless */
 
+	/* sandboxed plugins (libdune/sandbox): which calls, sys/strict.h */
+	bool strict;
+	bool lenient;			/* others are refused, not the end */
+	bool siblings;			/* forked children become children of
+					 * the first process's parent */
+	unsigned int threads;		/* guest threads of a process, 0: no
+					 * limit */
+	uint8_t only[512 / 8];		/* always */
+	uint8_t only_loading[512 / 8];	/* while the host says so */
+	uint8_t quiet[512 / 8];		/* EPERM without a violation */
+
 	bool stat;
 	bool trace;
 	bool report;
@@ -87,6 +98,9 @@ int dune_policy_add_path(struct dune_policy *p, const char *path,
  * exist here is left out.
  */
 int dune_policy_add_defaults(struct dune_policy *p);
+
+/* The libraries among them. */
+int dune_policy_add_libraries(struct dune_policy *p);
 
 /* Does an absolute, resolved path lie at or beneath a rule (a write rule)? */
 bool dune_policy_path_allowed(const struct dune_policy *p, const char *path,

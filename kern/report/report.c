@@ -15,11 +15,13 @@
 #include "kern/report/args.h"
 #include "kern/report/backtrace.h"
 #include "kern/report/maps.h"
+#include "kern/report/recent.h"
 #include "kern/report/symbols.h"
 #include "kern/sys/sys.h"
 #include "kern/task/task.h"
 
 #define LINE_SIZE	768
+#define VECTOR_PF	14
 #define MAPS_SIZE	(256u << 10)
 
 struct report {
@@ -255,6 +257,15 @@ static void report_registers(const struct report *r)
 		     reg[i + 2].name, (unsigned long long)reg[i + 2].value);
 }
 
+static void report_recent(const struct report *r)
+{
+	char text[LINE_SIZE];
+	unsigned int i;
+
+	for (i = 0; dune_recent_get(i, text, sizeof(text)); i++)
+		line(r, "  %s%s", i ? "       " : "calls: ", text);
+}
+
 static void begin(struct report *r, struct dune_task *task)
 {
 	int fd = task->proc->policy->report_fd;
@@ -277,6 +288,7 @@ static void finish(struct report *r)
 	     r->task->tid);
 	report_registers(r);
 	report_stack(r);
+	report_recent(r);
 	dune_err(0, "%s", r->errmsg);
 }
 
@@ -299,5 +311,9 @@ void dune_report_fault(struct dune_task *task, const char *what)
 
 	begin(&r, task);
 	line(&r, "ended: %s", what);
+	if (task->vcpu->last == DUNE_EXIT_TRAP &&
+	    task->vcpu->trap_vector == VECTOR_PF)
+		line(&r, "  page fault at %016llx",
+		     (unsigned long long)task->vcpu->trap_cr2);
 	finish(&r);
 }

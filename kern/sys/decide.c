@@ -8,6 +8,7 @@
  */
 #include "kern/mm/uaccess.h"
 #include "kern/sys/internal.h"
+#include "kern/sys/strict.h"
 
 bool dune_range_ok(dune_gva_t addr, uint64_t len)
 {
@@ -77,6 +78,12 @@ long dune_sys_decide(const struct dune_policy *policy, int fd_base,
 	if (row->group == DUNE_G_IPC && !dune_bit(policy->allow, call->nr)) {
 		*violation = "shared objects need --allow";
 		return -EACCES;
+	}
+	if (policy->strict) {
+		long ret = dune_strict_decide(policy, call->nr, violation);
+
+		if (ret)
+			return ret;
 	}
 	return dune_sys_check_args(fd_base, call);
 }

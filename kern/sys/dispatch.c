@@ -1,6 +1,8 @@
 /* The gate: one call from the guest's registers to its result. */
+#include <signal.h>
 #include <time.h>
 
+#include "kern/report/recent.h"
 #include "kern/report/report.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
@@ -65,6 +67,7 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 	const struct dune_policy *policy = task->proc->policy;
 	struct dune_stats *stats = task->proc->stats;
 	uint64_t start = 0, ns = 0;
+	bool offence;
 	long ret;
 
 	call->row = dune_sys_row(call->nr);
@@ -76,6 +79,9 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 
 	ret = dune_sys_decide(policy, task->proc->fd_base, call,
 			      &call->violation);
+	/* a number the table does not know may be one of a newer C library */
+	offence = policy->strict && !policy->lenient && call->violation &&
+		  ret != -ENOSYS;
 	if (!ret) {
 		if (policy->trace && (call->row->flags & DUNE_F_NORETURN))
 			dune_sys_trace(policy, call, 0, false);
@@ -92,6 +98,10 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 		dune_sys_trace(policy, call, ret, true);
 	if (call->violation && policy->report)
 		dune_report_violation(task, call, call->violation);
+	if (policy->report)
+		dune_recent_note(call, ret);
+	if (offence)
+		dune_task_die(SIGSYS);
 	return ret;
 }
 

@@ -25,6 +25,9 @@ static bool reachable(struct dune_task *t, int pid)
 {
 	if (pid == dune_own(SYS_getpid))
 		return true;
+	/* those of a family of plugin sandboxes are strangers */
+	if (t->proc->policy->strict)
+		return false;
 	if (t->proc->policy->landlock_abi >= LANDLOCK_ABI_SIGNAL_SCOPE)
 		return true;
 	/* a child, if only just forked and unknown to the broker yet */

@@ -99,6 +99,11 @@ long dune_clone_thread(struct dune_task *t, const struct dune_clone *c)
 
 	if (!child)
 		return -ENOMEM;
+	if (t->proc->policy->threads &&
+	    t->proc->threads >= t->proc->policy->threads) {
+		free(child);
+		return -EAGAIN;
+	}
 	/* the new thread starts with all signals blocked */
 	if (dune_signal_hold(t) < 0) {
 		free(child);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,12 +97,31 @@ static int child_vm(struct dune_task *t, const struct cpu_state *s,
 }
 
 /*
+ * A sandbox of a plugin host: a child of the host's like the first process, of
+ * which no wait(2) tells that does not ask for it, and which ends with it.
+ */
+static pid_t fork_sibling(void)
+{
+	pid_t host = getppid();
+	pid_t pid = syscall(SYS_clone, CLONE_PARENT, 0, NULL, NULL, 0);
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != host)
+			_exit(0);
+	}
+	return pid;
+}
+
+/*
  * The C library's fork() leaves its locks free in the child, but knows no exit
  * signal other than SIGCHLD. The raw call is as good while there is one
  * thread to hold such a lock.
  */
 static pid_t fork_with(struct dune_proc *p, int exit_signal)
 {
+	if (p->policy->siblings && p->threads == 1)
+		return fork_sibling();
 	if (exit_signal == SIGCHLD)
 		return fork();
 	if (p->threads == 1)
