@@ -75,6 +75,29 @@ user_syscall:
 
 /* ---- traps: on the IST stack; vector, error code, CPU's frame ---- */
 
+/*
+ * Stack: 0 rcx, 8 rax, 16 vector, 24 error, 32 rip, cs, rflags, 56 rsp, ss. Was it
+ * a trap of the lines here, because what they use is not mapped? It would come
+ * again without end. Ring 3 may say any rsp, but executes nothing here: its fault
+ * is that of the fetch.
+ */
+.macro STOP_IF_OURS
+	mov	56(%rsp), %rcx
+	xor	%rsp, %rcx
+	shr	$13, %rcx		/* the IST stack: 8 KiB, aligned */
+	jnz	10f
+	mov	32(%rsp), %rcx
+	lea	dune_guest_code(%rip), %rax
+	sub	%rax, %rcx
+	cmp	$dune_guest_end - dune_guest_code, %rcx
+	jae	10f
+	cmpb	$14, 16(%rsp)
+	jne	overflow
+	testb	$0x10, 24(%rsp)
+	jz	overflow
+10:
+.endm
+
 /* Emulated ring 0: on to ring 3. Every instruction costs, so few of them. */
 	.globl dune_guest_soft_trap
 	.hidden dune_guest_soft_trap
@@ -105,10 +128,11 @@ dune_guest_soft_pf:
 dune_guest_pf:
 	push	$14
 	push	%rax
+	push	%rcx
+	STOP_IF_OURS
 	mov	%cr2, %rax
 	mov	%rax, PC(CR2)
-	pop	%rax
-	jmp	dune_guest_trap
+	jmp	on_ist
 
 /* #BP in emulated ring 0: a gate call, or the program's own. */
 	.globl dune_guest_soft_bp
@@ -143,7 +167,8 @@ dune_guest_tramp:
 dune_guest_trap:
 	push	%rax
 	push	%rcx
-	/* 0 rcx, 8 rax, 16 vector, 24 error, 32 rip, cs, rflags, 56 rsp, ss */
+	STOP_IF_OURS
+on_ist:
 	cld
 	mov	PC(TRAP_RSP), %rax
 	cmpb	$0, PC(IN_USER)

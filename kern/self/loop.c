@@ -143,9 +143,12 @@ static const char *overflow(const struct dune_sthread *t)
 {
 	const uint64_t *f = (const uint64_t *)((uintptr_t)t->pc +
 					       DUNE_PC_IST_TOP) - 7;
+	bool entry = f[2] - (uintptr_t)t->pc < DUNE_PC_SIZE;
 
-	dune_err(-EIO, "the handler stack is used up: traps in trap handlers; "
-		 "the last: vector %lu, error %#lx, rip %#lx, cr2 %#lx",
+	dune_err(-EIO, "%s; the last: vector %lu, error %#lx, rip %#lx, "
+		 "cr2 %#lx", entry ? "a trap in the trap entry: the handler "
+		 "stack, or the thread's block, is not mapped" :
+		 "the handler stack is used up: traps in trap handlers",
 		 f[0], f[1], f[2], t->pc->cr2);
 	return dune_errmsg();
 }
