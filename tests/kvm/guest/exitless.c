@@ -6,13 +6,15 @@
 #include <sys/time.h>
 #include "guest.h"
 
-#define ROUNDS	400
-#define BURST	64		/* enough to wake whoever serves them */
+/* Where one CPU does it all, and that an emulated one, less must do. */
+#define ROUNDS		(alone ? 100 : 400)
+#define BURST		(alone ? 16 : 64)	/* wakes whoever serves them */
 
 static volatile long alarms;
 static volatile sig_atomic_t pipes;
 static __thread volatile int pipes_here;
 static const char *dir;
+static bool alone;
 
 static void on_alarm(int sig, siginfo_t *si, void *uc)
 {
@@ -87,7 +89,7 @@ static void storm(int threads)
 /* All registers but rax, rcx and r11 stay; those are what Linux makes them. */
 static void registers(void)
 {
-	for (int i = 0; i < BURST; i++) {
+	for (int i = 0; i < 64; i++) {
 		/* carry, parity, zero, sign, overflow in turn */
 		unsigned long flags = 0x202 | (i & 1) | (i & 2 ? 0x4 : 0) |
 				      (i & 4 ? 0x40 : 0) | (i & 8 ? 0x80 : 0) |
@@ -250,6 +252,7 @@ int main(int argc, char **argv)
 	pthread_t t;
 
 	dir = argv[1];
+	alone = sysconf(_SC_NPROCESSORS_ONLN) == 1;
 	if (argc > 2) {
 		burst();
 		say("executed: %s\n", argv[2]);
