@@ -2,13 +2,14 @@
  * System calls of a process in Dune mode. Pointers mean the same on both sides
  * and there is nothing to check: the caller could do the same natively. So
  * all are forwarded but those that change memory, make or end threads, concern
- * signals, or the registers a vCPU has of its own.
+ * signals or descriptors of ours, or the registers a vCPU has of its own.
  */
 #include <asm/prctl.h>
 #include <errno.h>
 #include <sys/syscall.h>
 #include "kern/mm/uaccess.h"
 #include "kern/self/clone.h"
+#include "kern/self/fds.h"
 #include "kern/self/self.h"
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
@@ -80,6 +81,10 @@ static const struct {
 	{ SYS_fork, dune_self_clone },
 	{ SYS_vfork, dune_self_clone },
 	{ SYS_exit, dune_self_exit_thread },
+	{ SYS_close, dune_fds_close },
+	{ SYS_dup2, dune_fds_dup_to },
+	{ SYS_dup3, dune_fds_dup_to },
+	{ SYS_close_range, dune_fds_close_range },
 };
 
 static long serve(struct dune_task *t, struct dune_call *c)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "kern/err.h"
 #include "kern/mm/uaccess.h"
+#include "kern/self/fds.h"
 #include "kern/self/self.h"
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
@@ -226,6 +227,7 @@ static void rebuild(struct dune_sthread *t, struct cpu_state *s)
 			dune_sthread_free(other);
 	}
 	dune_self.active = 1;
+	dune_self.vm.fd_floor = dune_fds_floor();
 	if (dune_vm_rebuild(&dune_self.vm) ||
 	    dune_vcpu_get(&dune_self.vm, &t->task.vcpu) || load(t, s))
 		dune_task_abort(dune_errmsg());

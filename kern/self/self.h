@@ -12,7 +12,8 @@
  *   run.c     one KVM_RUN: state in, reason out           mem.c    memory
  *   loop.c    what is done about the reason               clone.c  threads, fork
  *   calls.c   system calls that are not simply forwarded  die.c    ends
- *   guest.S   code that runs in the guest                 host.S   stack switches
+ *   fds.c     descriptors of ours                         host.S   stack switches
+ *   guest.S   code that runs in the guest
  *
  * Who owns what: `dune_self` (one a process) owns the KVM descriptors, the VM,
  * its memory and signal dispositions; a `dune_sthread` (one a thread that

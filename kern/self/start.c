@@ -10,15 +10,13 @@
 #include "dune/trap.h"
 #include "kern/err.h"
 #include "kern/policy/policy.h"
+#include "kern/self/fds.h"
 #include "kern/self/self.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/signal.h"
 #include "kern/vm/ring0.h"
 
 struct dune_self dune_self = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-/* Descriptors of ours get numbers from here on, if the limit allows. */
-#define FD_FLOOR	900
 
 #define MSR_STAR	0xc0000081
 #define MSR_LSTAR	0xc0000082
@@ -81,15 +79,21 @@ static int fill_image(struct dl_phdr_info *info, size_t size, void *arg)
 static int make_vm(void)
 {
 	struct dune_kvm_kind kind;
+	const int floor = dune_fds_floor();
 	int r;
 
 	dune_self.kvm_fd = dune_kvm_open();
 	if (dune_self.kvm_fd < 0)
 		return dune_self.kvm_fd;
+	dune_self.vm.fd_floor = floor;
+	dune_self.kvm_fd = dune_vm_take_fd(&dune_self.vm, dune_self.kvm_fd);
+	if (dune_self.kvm_fd < 0)
+		return dune_err(-EMFILE, "no descriptor left for /dev/kvm: "
+				"raise ulimit -n");
 	r = dune_kvm_probe(dune_self.kvm_fd, &kind, true);
 	dune_kvm_probe_end();
 	if (!r)
-		r = dune_vm_create(&dune_self.vm, dune_self.kvm_fd, FD_FLOOR,
+		r = dune_vm_create(&dune_self.vm, dune_self.kvm_fd, floor,
 				   &kind, (void *)DUNE_RING0_GVA);
 	if (!r)
 		r = map_tables(&dune_self.vm);
@@ -230,6 +234,7 @@ int dune_sthread_new(struct dune_sthread **out)
 		goto fail;
 	dune_block_init(&dune_self.vm, t->pc);
 	t->pc->dispatch = dune_self.dispatch;
+	dune_self.vm.fd_floor = dune_fds_floor();
 	r = dune_vcpu_get(&dune_self.vm, &t->task.vcpu);
 	if (r)
 		goto fail;
