@@ -16,3 +16,4 @@ $(B)/libdune-preload.so: apps/preload/preload.c $(B)/libdune.so
 		-Wl,-rpath,'$$ORIGIN' $(LDFLAGS) -o $@ $^
 
 include apps/examples/examples.mk
+include apps/wedge/wedge.mk

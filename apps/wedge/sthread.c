@@ -1,0 +1,312 @@
+/*
+ * Sthreads: page tables and stacks from a pool, ring 3 and back.
+ *
+ * The tables of an sthread follow the process's own: ring 0 finds itself in them
+ * as everywhere. To ring 3 all is closed, but for code and constants (opened
+ * once, when the tables are made), its stack and what its context grants.
+ */
+#include "wedge.h"
+
+#include <dune.h>
+#include <dune/pgtable.h>
+#include <dune/ring3.h>
+#include <errno.h>
+#include <libdune/dune.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "gate.h"
+
+#define PAGE	4096ul
+/* A room: guard, stack, thread-local variables, the thread's own structure. */
+#define STACK	(64ul << 10)
+#define TLS	(2 * PAGE)
+#define ROOM	(PAGE + STACK + TLS + PAGE)
+#define USED	(ROOM - PAGE)			/* all but the guard */
+
+#define CLOSED	(PERM_R | PERM_W)
+#define PCIDS	4095
+
+struct sthread {
+	struct sthread *next;		/* in the pool */
+	ptent_t *root;
+	uint64_t pcid;
+	char *room;
+	sc_t sc;			/* what root and gate grant */
+	void *ret;
+	bool trapped;			/* by this: */
+	struct sthread_trap trap;
+};
+
+static struct sthread *pool;
+static unsigned int made;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static __thread struct sthread *running;
+static __thread bool has_handlers;
+
+/* ---- what ring 3 does ---- */
+
+static enum dune_trap_action on_call(struct dune_tf *tf, unsigned int vector,
+				     uint64_t addr, void *arg)
+{
+	struct sthread *st = running;
+
+	(void)vector, (void)addr, (void)arg;
+	if (!st)
+		return DUNE_TRAP_PASS;
+	if (tf->rax == SYS_exit || tf->rax == SYS_exit_group) {
+		st->ret = (void *)ARG0(tf);
+		dune_ret_from_user(0);
+	}
+	wedge_gate(st->root, &st->sc, tf);
+	return DUNE_TRAP_RESUME;
+}
+
+static enum dune_trap_action on_trap(struct dune_tf *tf, unsigned int vector,
+				     uint64_t addr, void *arg)
+{
+	struct sthread *st = running;
+
+	(void)arg;
+	if (!st || !(tf->cs & 3))
+		return DUNE_TRAP_PASS;
+	st->trapped = true;
+	st->trap = (struct sthread_trap){ vector, tf->rip, addr };
+	dune_ret_from_user(0);
+}
+
+/* Of this thread only, and before the program's own. */
+static int set_handlers(void)
+{
+	unsigned int v;
+	int r = dune_trap_set(DUNE_VEC_CALL, DUNE_TRAP_THREAD, on_call, NULL);
+
+	for (v = 0; !r && v < DUNE_VEC_CALL; v++)
+		if (v != DUNE_VEC_NMI)
+			r = dune_trap_set(v, DUNE_TRAP_THREAD, on_trap, NULL);
+	has_handlers = !r;
+	return r;
+}
+
+void sthread_exit(void *ret)
+{
+	for (;;)
+		sthread_call(SYS_exit, (long)ret, 0, 0);
+}
+
+static void begin(void *(*fn)(void *), void *arg)
+{
+	sthread_exit(fn(arg));
+}
+
+/* ---- tables ---- */
+
+static __thread struct {
+	ptent_t *root;
+	int err;
+} opening;
+
+static void open_mapping(const struct dune_procmap_entry *e)
+{
+	bool constant = e->type == PROCMAP_TYPE_FILE && e->p;
+
+	if (e->w || !e->r || opening.err ||
+	    (!constant && e->type != PROCMAP_TYPE_VDSO &&
+	     e->type != PROCMAP_TYPE_VVAR))
+		return;
+	opening.err = dune_vm_mprotect(opening.root, (void *)e->begin,
+				       e->end - e->begin,
+				       PERM_R | PERM_U | (e->x ? PERM_X : 0));
+}
+
+static int open_code(ptent_t *root)
+{
+	opening.root = root;
+	opening.err = 0;
+	dune_procmap_iterate(open_mapping);
+	return opening.err;
+}
+
+static struct sthread *make(void)
+{
+	struct sthread *st = calloc(1, sizeof(*st));
+
+	if (!st)
+		return NULL;
+	st->room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (st->room == MAP_FAILED)
+		goto no_room;
+	st->root = dune_root_new(DUNE_ROOT_FOLLOW);
+	if (!st->root)
+		goto no_root;
+	st->pcid = __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED) % PCIDS + 1;
+	if (mprotect(st->room, PAGE, PROT_NONE) || open_code(st->root) ||
+	    dune_vm_mprotect(st->root, st->room + PAGE, USED,
+			     PERM_R | PERM_W | PERM_U) ||
+	    /* new entries are dirty */
+	    dune_vm_scan(st->root, st->room + PAGE, USED,
+			 DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR, NULL) < 0)
+		goto no_tables;
+	return st;
+
+no_tables:
+	dune_vm_free(st->root);
+no_root:
+	munmap(st->room, ROOM);
+no_room:
+	free(st);
+	return NULL;
+}
+
+static struct sthread *take(void)
+{
+	struct sthread *st;
+
+	pthread_mutex_lock(&lock);
+	st = pool;
+	if (st)
+		pool = st->next;
+	pthread_mutex_unlock(&lock);
+	return st ? st : make();
+}
+
+static void give(struct sthread *st)
+{
+	pthread_mutex_lock(&lock);
+	st->next = pool;
+	pool = st;
+	pthread_mutex_unlock(&lock);
+}
+
+static bool has(const sc_t *sc, tag_t tag, int prot)
+{
+	unsigned int i;
+
+	for (i = 0; i < sc->mems; i++)
+		if (sc->mem[i].tag == tag && sc->mem[i].prot == prot)
+			return true;
+	return false;
+}
+
+/* Takes what the last one had and this one has not; then gives what is new. */
+static int grant(struct sthread *st, const sc_t *sc)
+{
+	struct dune_vm_range range[2 * SC_MEMS];
+	unsigned int i, n = 0;
+
+	for (i = 0; i < st->sc.mems; i++)
+		if (!has(sc, st->sc.mem[i].tag, st->sc.mem[i].prot))
+			range[n++] = (struct dune_vm_range) {
+				st->sc.mem[i].tag, TAG_SIZE, CLOSED,
+			};
+	for (i = 0; i < sc->mems; i++)
+		if (!has(&st->sc, sc->mem[i].tag, sc->mem[i].prot))
+			range[n++] = (struct dune_vm_range) {
+				sc->mem[i].tag, TAG_SIZE,
+				PERM_R | PERM_U |
+				(sc->mem[i].prot & PROT_WRITE ? PERM_W : 0),
+			};
+	st->sc = *sc;
+	return n ? dune_vm_protect_ranges(st->root, range, n) : 0;
+}
+
+/* ---- running ---- */
+
+/* As much of a thread's structure as compiled code looks at. */
+static uint64_t prepare_tls(struct sthread *st)
+{
+	uint64_t *tcb = (uint64_t *)(st->room + ROOM - PAGE);
+
+	tcb[0] = tcb[2] = (uint64_t)tcb;
+	__asm__("mov %%fs:0x28, %0" : "=r"(tcb[5]));	/* stack protector */
+	return (uint64_t)tcb;
+}
+
+/* What it has written is gone before anyone else runs there. */
+static void clean(struct sthread *st)
+{
+	uint64_t dirty[USED / PAGE / 64 + 1] = { 0 };
+	char *page = st->room + PAGE;
+	unsigned int i;
+
+	if (dune_vm_scan(st->root, page, USED,
+			 DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR, dirty) < 0)
+		memset(dirty, 0xff, sizeof(dirty));
+	for (i = 0; i < USED / PAGE; i++)
+		if (dirty[i / 64] >> i % 64 & 1)
+			memset(page + i * PAGE, 0, PAGE);
+}
+
+static int run(struct sthread *st, void *(*fn)(void *), void *arg)
+{
+	struct dune_tf tf = {
+		.rip = (uint64_t)begin, .rdi = (uint64_t)fn,
+		.rsi = (uint64_t)arg,
+		/* as if called */
+		.rsp = (uint64_t)st->room + PAGE + STACK - 8,
+	};
+	unsigned long fs = dune_get_user_fs();
+	ptent_t *before = dune_root_current();
+	struct sthread *outer = running;
+	int r;
+
+	dune_set_user_fs(prepare_tls(st));
+	running = st;
+	r = dune_root_switch(st->root, st->pcid);
+	if (!r) {
+		r = dune_jump_to_user(&tf);
+		dune_root_switch(before, 0);
+	}
+	running = outer;
+	dune_set_user_fs(fs);
+	clean(st);
+	return r;
+}
+
+int sthread_init(void)
+{
+	return dune_enter();
+}
+
+int sthread_create(sthread_t *out, const sc_t *sc, void *(*fn)(void *),
+		   void *arg)
+{
+	struct sthread *st;
+	int r = dune_enter();
+
+	if (!r && !has_handlers)
+		r = set_handlers();
+	if (r)
+		return r;
+	st = take();
+	if (!st)
+		return -ENOMEM;
+	st->trapped = false;
+	r = grant(st, sc);
+	if (!r)
+		r = run(st, fn, arg);
+	if (r) {
+		give(st);
+		return r;
+	}
+	*out = st;
+	return 0;
+}
+
+const struct sthread_trap *sthread_trapped(sthread_t st)
+{
+	return st->trapped ? &st->trap : NULL;
+}
+
+int sthread_join(sthread_t st, void **ret)
+{
+	int r = st->trapped ? -EFAULT : 0;
+
+	if (ret)
+		*ret = r ? NULL : st->ret;
+	give(st);
+	return r;
+}

@@ -1,0 +1,106 @@
+/*
+ * Wedge over libdune: a program in compartments that get no right by default
+ * (Bittau et al., NSDI 2008; the Dune paper, section 4.2).
+ *
+ * An *sthread* runs a function of the program in ring 3, in page tables of its own.
+ * It sees the program's code and constants and a stack, and nothing else:
+ * no global, no heap, no thread-local variable of the program. What more it may do is
+ * in a *security context*: memory by tag, descriptors, system calls. What it
+ * does beyond that ends it.
+ *
+ * An sthread is run by the thread that creates it and has ended when sthread_create()
+ * returns; those of several threads run at the same time. Its page tables
+ * and stack go back to a pool: of the stack only the pages with a dirty bit are
+ * cleaned, and rights that the next one has as well stay where they are.
+ *
+ * Errors are negative errno values.
+ */
+#ifndef WEDGE_H
+#define WEDGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#define TAG_SIZE	(1ul << 20)
+#define SC_MEMS		8
+#define SC_FDS		16
+#define SC_CALLS	512
+
+#define FD_R		1
+#define FD_W		2
+
+typedef struct tag *tag_t;
+typedef struct sthread *sthread_t;
+
+/* A security context. The caller's; used by sthread_create() only. */
+typedef struct {
+	unsigned int mems, fds;
+	struct {
+		tag_t tag;
+		int prot;
+	} mem[SC_MEMS];
+	struct {
+		int fd, mode;
+	} fd[SC_FDS];
+	uint64_t call[SC_CALLS / 64];
+} sc_t;
+
+/* No right at all. */
+void sc_init(sc_t *sc);
+/* prot: PROT_READ, or PROT_READ | PROT_WRITE. -EINVAL, -ENOSPC. */
+int sc_mem_add(sc_t *sc, tag_t tag, int prot);
+/*
+ * mode: FD_R (read, pread64, recvfrom, and fstat, lseek), FD_W (write,
+ * pwrite64, sendto, and fstat, lseek). -EINVAL, -ENOSPC.
+ */
+int sc_fd_add(sc_t *sc, int fd, int mode);
+/* A system call that concerns no descriptor. -ENOTSUP: gate.c has no rule for it. */
+int sc_sys_add(sc_t *sc, int nr);
+
+/*
+ * Memory that sthreads can be given: TAG_SIZE bytes. NULL: no memory. A tag is never
+ * freed.
+ */
+tag_t tag_new(void);
+/*
+ * Aligned to 16, never freed. NULL: the tag is used up. Also in an sthread that may
+ * write the tag; what comes out of a tag that an sthread could write
+ * is memory of that tag, and no more can be relied on.
+ */
+void *smalloc(size_t size, tag_t tag);
+
+/* Enters Dune mode. Once, before the others. Errors as dune_enter()'s. */
+int sthread_init(void);
+/*
+ * Runs fn(arg) with the rights of sc. fn and what it calls must not use globals,
+ * malloc or stdio; thread-local variables, errno among them, begin as 0. For
+ * calls into libraries link with -z now, -z relro: then the addresses are
+ * constants. Not from an sthread. 0; -ENOMEM; errors of dune_enter().
+ */
+int sthread_create(sthread_t *st, const sc_t *sc, void *(*fn)(void *),
+		   void *arg);
+/* The trap that ended st, valid until it is joined; NULL: fn has returned. */
+struct sthread_trap {
+	unsigned int vector;
+	uint64_t rip, addr;
+};
+const struct sthread_trap *sthread_trapped(sthread_t st);
+/*
+ * What fn returned, in *ret (may be NULL), and st is gone. -EFAULT: the sthread was
+ * ended by a trap.
+ */
+int sthread_join(sthread_t st, void **ret);
+
+/* ---- in an sthread ---- */
+
+void sthread_exit(void *ret) __attribute__((noreturn));
+/* A system call without libc: a negative errno, no variable. */
+static inline long sthread_call(long nr, long a, long b, long c)
+{
+	__asm__ volatile("syscall" : "+a"(nr) : "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return nr;
+}
+
+#endif
