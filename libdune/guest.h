@@ -71,6 +71,9 @@ void dune_guest_invlpg(uint64_t va);
 /* What CR3 holds: a real value. */
 uint64_t dune_guest_cr3(void);
 
+/* softdirty.c: what dune_self.clear_dirty is set to. */
+void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc);
+
 /* trap.c: what dune_percpu.dispatch is set to. */
 uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 			     uint64_t cr2, uint64_t from_user,

@@ -39,6 +39,7 @@ static void child_of_fork(void)
 static void prepare(void)
 {
 	dune_self.dispatch = dune_guest_dispatch;
+	dune_self.clear_dirty = dune_softdirty_clear;
 	dune_self.block_at = (char *)&dune_guest_block -
 			     (char *)__builtin_thread_pointer();
 	pthread_key_create(&at_thread_end, thread_ends);

@@ -301,6 +301,15 @@ int dune_vm_mappings(int (*cb)(void *, uint64_t, uint64_t, bool, bool),
 /* The list begins with the main root; NULL: end. The lock held or a walker. */
 ptent_t *dune_root_next(ptent_t *root);
 
+/*
+ * vmscan.c: many ranges, one flush. SPLIT: 2 MiB leaves that are found touched
+ * become 4 KiB entries, as far as there are tables.
+ */
+#define DUNE_SCAN_SPLIT		2
+struct dune_gc_range;
+long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
+			 int flags);
+
 /* vmclone.c */
 int dune_vm_break(ptent_t *root, uint64_t va);
 

@@ -9,8 +9,10 @@
 #include <sys/syscall.h>
 #include "kern/mm/uaccess.h"
 #include "kern/self/clone.h"
+#include "kern/self/dirty.h"
 #include "kern/self/fds.h"
 #include "kern/self/self.h"
+#include "kern/self/softdirty.h"
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/signal.h"
@@ -61,6 +63,17 @@ static long rseq(struct dune_task *t, struct dune_call *c)
 	return 0;
 }
 
+static long open_file(struct dune_task *t, struct dune_call *c)
+{
+	long fd = dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2],
+				    c->arg[3], 0, 0);
+
+	(void)t;
+	if (fd >= 0)
+		dune_softdirty_opened(c, fd);
+	return fd;
+}
+
 static const struct {
 	long nr;
 	long (*serve)(struct dune_task *t, struct dune_call *c);
@@ -85,6 +98,9 @@ static const struct {
 	{ SYS_dup2, dune_fds_dup_to },
 	{ SYS_dup3, dune_fds_dup_to },
 	{ SYS_close_range, dune_fds_close_range },
+	{ SYS_open, open_file },
+	{ SYS_openat, open_file },
+	{ SYS_openat2, open_file },
 };
 
 static long serve(struct dune_task *t, struct dune_call *c)
@@ -100,6 +116,18 @@ static long serve(struct dune_task *t, struct dune_call *c)
 				 c->arg[3], c->arg[4], c->arg[5]);
 }
 
+/* Somebody looks at dirty bits, maybe by the files of soft-dirty. */
+static long tracked(struct dune_sthread *s, struct dune_call *c, bool *clear)
+{
+	long ret;
+
+	dune_dirty_begin(s, c);
+	if (!dune_softdirty_call(c, &ret, clear))
+		ret = serve(&s->task, c);
+	dune_dirty_end(s);
+	return ret;
+}
+
 bool dune_self_call(struct dune_sthread *s)
 {
 	struct dune_task *t = &s->task;
@@ -108,13 +136,16 @@ bool dune_self_call(struct dune_sthread *s)
 		.nr = (long)u->rax,
 		.arg = { u->rdi, u->rsi, u->rdx, u->r10, u->r8, u->r9 },
 	};
+	bool clear = false;
 	long ret;
 
 	t->orig_rax = call.nr;
-	ret = serve(t, &call);
+	ret = dune_self.tracking ? tracked(s, &call, &clear) : serve(t, &call);
 	if (ret == -DUNE_ERESTART && t->orig_rax != -1)
 		return true;
 	/* fork's child has another vCPU by now */
 	t->vcpu->u.rax = ret;
+	if (clear)
+		dune_self_upcall(s, dune_self.clear_dirty);
 	return false;
 }

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/self/dirty.h"
 #include "kern/self/frame.h"
 #include "kern/self/self.h"
 #include "kern/task/hostcall.h"
@@ -88,6 +89,9 @@ static long serve_hcall(struct dune_sthread *t)
 		return r ? r : (long)gpa;
 	case DUNE_HC_FLUSH:
 		return dune_vm_forget(c->vm);
+	case DUNE_HC_DIRTY:
+		dune_dirty_again();
+		return 0;
 	case DUNE_HC_POLL:
 		t->pc->kick = 0;
 		return 0;
@@ -201,6 +205,16 @@ static void deliver(struct dune_sthread *t, bool restart)
 	}
 }
 
+/* The stack pointer has moved: it may be a signal's frame. */
+static void mark_frame(const struct dune_sthread *t)
+{
+	const struct dune_vcpu *c = t->task.vcpu;
+	struct dune_xstate xs = dune_xstate_of(c->vm->kind.xcr0);
+
+	dune_dirty_mark(c->u.rsp, sizeof(struct dune_sigframe) + xs.size +
+			DUNE_FP_MAGIC2_SIZE);
+}
+
 void dune_self_loop(struct dune_sthread *t)
 {
 	unsigned int efaults = 0;
@@ -208,6 +222,7 @@ void dune_self_loop(struct dune_sthread *t)
 	for (;;) {
 		bool restart = false;
 		enum dune_self_exit e = dune_self_run(t);
+		uint64_t rsp = t->task.vcpu->u.rsp;
 		int saved = errno;
 
 		efaults = e == DUNE_SELF_EFAULT ? efaults + 1 : 0;
@@ -218,6 +233,8 @@ void dune_self_loop(struct dune_sthread *t)
 			serve(t, e, efaults);
 		dune_vcpu_unkick(t->task.vcpu);
 		deliver(t, restart);
+		if (dune_self.tracking && t->task.vcpu->u.rsp != rsp)
+			mark_frame(t);
 		errno = saved;
 	}
 }

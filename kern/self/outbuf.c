@@ -23,7 +23,8 @@ static const struct dune_sysrow rows[DUNE_NR_MAX] = {
 /* Calls whose pointers the rows describe as numbers, or not to the end. */
 enum shape {
 	BYTES = 1,		/* `size` bytes at arg[at] */
-	ARRAY,			/* arg[n] elements of `size` bytes, and one */
+	ARRAY,			/* arg[n] elements of `size` bytes */
+	MTEXT,			/* a long, and arg[n] bytes */
 	VECTOR,			/* arg[n] struct iovec */
 	MESSAGE,		/* struct msghdr */
 	MESSAGES,		/* arg[n] struct mmsghdr */
@@ -43,7 +44,7 @@ static const struct extra {
 	{ __NR_recvmsg, MESSAGE, 1, 0, 0 },
 	{ __NR_recvmmsg, MESSAGES, 1, 2, 0 },
 	{ __NR_ioctl, IOCTL, 2, 1, 0 },
-	{ __NR_msgrcv, ARRAY, 1, 2, 1 },
+	{ __NR_msgrcv, MTEXT, 1, 2, 0 },
 	{ __NR_io_getevents, ARRAY, 3, 2, 32 },
 	{ __NR_io_pgetevents, ARRAY, 3, 2, 32 },
 	{ __NR_fcntl, BYTES, 2, 0, 64 },
@@ -51,6 +52,7 @@ static const struct extra {
 	{ __NR_semctl, BYTES, 3, 0, SOME },
 	{ __NR_sched_rr_get_interval, BYTES, 1, 0, 16 },
 	{ __NR_ptrace, BYTES, 3, 0, SOME },
+	{ __NR_madvise, ARRAY, 0, 1, 1 },	/* contents may go */
 };
 
 struct walk {
@@ -101,8 +103,12 @@ static void extra(const struct walk *w, const struct extra *x,
 		tell(w, va, x->size);
 		break;
 	case ARRAY:
-		if (!__builtin_mul_overflow(n + 1, x->size, &n))
-			tell(w, va, n + sizeof(long));
+		if (!__builtin_mul_overflow(n, x->size, &n))
+			tell(w, va, n);
+		break;
+	case MTEXT:
+		if (!__builtin_add_overflow(n, sizeof(long), &n))
+			tell(w, va, n);
 		break;
 	case VECTOR:
 		vector(w, va, n);

@@ -51,6 +51,8 @@
 #define DUNE_HC_SETCPU		6	/* load struct dune_percpu.cr3 ...: see
 					 * DUNE_SET_* in kern/self/self.h */
 
+#define DUNE_HC_DIRTY		7	/* dirty bits were cleared (dirty.h) */
+
 /* The selectors a frame in Dune mode shows; cs & 3 is the privilege level. */
 #define DUNE_SELF_KERN_CS	0x10
 #define DUNE_SELF_KERN_SS	0x18

@@ -156,6 +156,39 @@ void dune_self_to_kernel(struct dune_sthread *t)
 	c->edited = true;
 }
 
+/* Where a trap would put its frame: below what is in use (guest.S). */
+static dune_gva_t frame_place(const struct dune_sthread *t)
+{
+	const struct dune_percpu *pc = t->pc;
+	dune_gva_t rsp = t->task.vcpu->u.rsp, top = pc->trap_rsp;
+
+	if (rsp - pc->hstack_lo < pc->hstack_size)
+		top = rsp - RED_ZONE;
+	return (top & ~15ul) - sizeof(struct dune_tf);
+}
+
+void dune_self_upcall(struct dune_sthread *t,
+		      void (*fn)(struct dune_tf *, struct dune_percpu *))
+{
+	struct dune_vcpu *c = t->task.vcpu;
+	dune_gva_t at = frame_place(t);
+	struct dune_tf *tf = (void *)(uintptr_t)at;
+
+	dune_tf_save(tf, &c->u);
+	if (c->vm->kind.native_ring0) {
+		tf->cs = DUNE_SELF_KERN_CS;
+		tf->ss = DUNE_SELF_KERN_SS;
+	}
+	t->pc->hold++;
+	c->u.rdi = at;
+	c->u.rsi = (uintptr_t)t->pc;
+	c->u.rip = (uintptr_t)fn;
+	/* as after a call */
+	c->u.rsp = (at & ~15ul) - sizeof(uint64_t);
+	c->u.rflags = RFLAGS_ALWAYS;
+	c->edited = true;
+}
+
 void dune_self_to_user(struct dune_sthread *t)
 {
 	struct dune_vcpu *c = t->task.vcpu;

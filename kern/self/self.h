@@ -13,7 +13,8 @@
  *   loop.c    what is done about the reason               clone.c  threads, fork
  *   calls.c   system calls that are not simply forwarded  die.c    ends
  *   fds.c     descriptors of ours                         host.S   stack switches
- *   guest.S   code that runs in the guest
+ *   guest.S   code that runs in the guest                 dirty.c  dirty bits of
+ *   softdirty.c  clear_refs and pagemap                   what the host writes
  *
  * Who owns what: `dune_self` (one a process) owns the KVM descriptors, the VM,
  * its memory and signal dispositions; a `dune_sthread` (one a thread that
@@ -25,6 +26,7 @@
 
 #include "kern/self/mem.h"
 #include "kern/self/percpu.h"
+#include "kern/sys/sys.h"
 #include "kern/task/task.h"
 #include "kern/vm/vm.h"
 
@@ -44,6 +46,8 @@ struct dune_sthread {
 	bool active;			/* in Dune mode */
 	bool deliverable;		/* u is a state a signal can interrupt */
 	struct dune_rseq rseq;		/* to come back when it leaves */
+	struct dune_call call;		/* dirty.h: what it is in */
+	bool calling;
 	struct dune_sigframe *frame;	/* for going on natively */
 	uint8_t *xsave;			/* follows frame: its fpstate */
 };
@@ -71,6 +75,13 @@ struct dune_self {
 	uint64_t (*dispatch)(struct dune_tf *, uint64_t, uint64_t, uint64_t,
 			     struct dune_percpu *);
 	ptrdiff_t block_at;
+	/*
+	 * Runs on the thread's handler stack, signals held, by a call that
+	 * has been served: clears the main root's dirty bits; goes on at tf.
+	 */
+	void (*clear_dirty)(struct dune_tf *tf, struct dune_percpu *pc);
+	/* Somebody looks at dirty bits (dirty.h). Never false again. */
+	bool tracking;
 };
 
 extern struct dune_self dune_self;
@@ -140,6 +151,12 @@ enum dune_self_exit {
 enum dune_self_exit dune_self_run(struct dune_sthread *t);
 /* From (virtual) ring 3 to ring 0, as if a trap had come and gone. */
 void dune_self_to_kernel(struct dune_sthread *t);
+/*
+ * The guest runs fn(frame, block) on the handler stack, with signals held
+ * (pc->hold), instead of going on at u, which is in frame. fn does not return.
+ */
+void dune_self_upcall(struct dune_sthread *t,
+		      void (*fn)(struct dune_tf *, struct dune_percpu *));
 /* u has been loaded with a frame of ring 3: the rest of the state, too. */
 void dune_self_to_user(struct dune_sthread *t);
 

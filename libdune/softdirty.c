@@ -1,0 +1,26 @@
+/*
+ * The guest's part of virtual soft-dirty (kern/self/softdirty.h): bits have to be
+ * cleared by the guest, whose changes of its tables a software KVM notices.
+ */
+#include "libdune/guest.h"
+
+#include "dune/gc.h"
+#include "libdune/vm.h"
+
+#define USER_LAST	((1ul << 47) - 1)
+
+/*
+ * Large leaves that were written are split: who clears bits wants to know of
+ * pages. On the handler stack, registers of the FPU not saved.
+ */
+void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
+{
+	struct dune_gc_range all = { .len = USER_LAST + 1 };
+
+	dune_vm_scan_ranges(dune_vm_main(), &all, 1, DUNE_SCAN_DIRTY |
+			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT);
+	pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);
+	if (--pc->hold == 0 && pc->kick)
+		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
+	pc->resume(tf);
+}
