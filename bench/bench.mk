@@ -6,7 +6,8 @@
 
 .PHONY: bench bench-bin
 BENCHBIN := $(B)/bench/bin
-# Programs of libdune's Dune mode join by being there.
+# Programs of libdune's Dune mode that print results of their own join by being
+# there.
 BENCH_DUNE := $(patsubst bench/%.c,$(BENCHBIN)/%,$(wildcard bench/dune-*.c))
 BENCH_LIB := bench/lib/harness.c bench/lib/stats.c bench/lib/json.c
 
@@ -16,8 +17,8 @@ bench:
 	@bench/run --build $(B) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(QUICK),--quick) $(if $(filter no,$(RIG)),--no-rig)
 
-bench-bin: $(BENCHBIN)/micro $(BENCHBIN)/alternate $(BENCHBIN)/hello \
-	   $(BENCH_DUNE)
+bench-bin: $(BENCHBIN)/micro $(BENCHBIN)/dune-micro $(BENCHBIN)/alternate \
+	   $(BENCHBIN)/hello $(BENCH_DUNE)
 
 # Static: they start without a dynamic linker, and in the emulated machine.
 BENCH_CC = mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fno-pie
@@ -25,6 +26,12 @@ $(BENCHBIN)/micro: $(wildcard bench/micro/*.c) $(BENCH_LIB) \
 		$(wildcard bench/micro/*.h bench/lib/*.h)
 	@echo "  BENCH   $@"
 	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c,$^)
+# With the library's inner names: it reads the library's counters.
+$(BENCHBIN)/dune-micro: $(wildcard bench/mode/*.c) $(BENCH_LIB) \
+		$(addprefix bench/micro/,util.c sys.c mem.c proc.c chase.c) \
+		$(B)/libself.a $(wildcard bench/*/*.h)
+	@echo "  BENCH   $@"
+	$(Q)$(BENCH_CC) -DDUNE_SELF -static -o $@ $(filter %.c %.a,$^)
 $(BENCHBIN)/alternate: bench/alternate.c bench/lib/harness.c \
 		bench/lib/stats.c bench/lib/json.c $(wildcard bench/lib/*.h)
 	@echo "  BENCH   $@"
@@ -35,7 +42,7 @@ $(BENCHBIN)/hello: bench/hello.c
 $(BENCH_DUNE): $(BENCHBIN)/%: bench/%.c $(BENCH_LIB) $(B)/libdune.a \
 		$(wildcard bench/lib/*.h)
 	@echo "  BENCH   $@"
-	$(Q)$(BENCH_CC) -o $@ $(filter %.c %.a,$^)
+	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c %.a,$^)
 
 $(B)/tests/unit-bench-stats $(B)/tests-asan/unit-bench-stats: \
 		bench/lib/stats.c bench/lib/json.c

@@ -159,13 +159,23 @@ def paper(data):
         for place in places:
             cells = [found.get((place, table, row, w))
                      for w in (base, DUNE, MODE)]
-            yield [c if c and not c.failed else None for c in cells]
+            cells = [c if c and not c.failed else None for c in cells]
+            for c in cells[1:]:
+                if c and cells[0]:
+                    c.compare(cells[0])
+            yield cells
     rows = [(what, linux, dune, list(ours(table, row, "native")))
             for what, linux, dune, table, row in PAPER]
     rows.insert(3, ("intercepting a system call (Linux: ptrace)",
                     *PAPER_INTERCEPT,
                     list(ours("intercept", "getppid(2)", "ptrace"))))
     return places, rows
+
+
+def beside(cell):
+    """A value with its ratio."""
+    text = quantity(cell.median, cell.unit)
+    return text + (" (%sx)" % number(cell.ratio) if cell.ratio else "")
 
 
 def terminal_paper(data, out):
@@ -180,7 +190,7 @@ def terminal_paper(data, out):
             what, number(linux), number(dune), number(dune / linux)),
             file=out)
         for place, cells in zip(places, ours):
-            text = ["%s %s" % (name, quantity(c.median, c.unit))
+            text = ["%s %s" % (name, beside(c))
                     for name, c in zip(("Linux", DUNE, MODE), cells) if c]
             if text:
                 print("    %s: %s" % (PLACES[place], ", ".join(text)),
@@ -295,9 +305,7 @@ def html_paper(data):
                                        number(dune / linux) + "x"))
         for cells in ours:
             for c in cells:
-                out.append("<td class=n>%s" % (quantity(c.median, c.unit)
-                                               if c else "not yet"
-                                               if c is cells[2] else "-"))
+                out.append("<td class=n>%s" % (beside(c) if c else "-"))
     out.append("</table>")
     return "\n".join(out)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 NATIVE = "native"
 DUNE = "dune-run"
 MODE = "Dune mode"
+MODE_FPU = "Dune mode, FPU saved"
+MODE_ANSWER = "Dune mode, answered"
 GVISOR = "gVisor"
 HERE, AMD = "here", "amd"
 
@@ -44,21 +46,28 @@ PEERS = {
 }
 
 
-def micro(case, name, *peers, options="", **more):
+def native(case):
+    return "{bin}/micro " + case + " --ms {ms}"
+
+
+def mode(case):
+    return "{bin}/dune-micro " + case + " --ms {ms}"
+
+
+def micro(case, name, *peers, options="", extra={}, **more):
     """A case of the program micro, natively, in dune-run and by peers. Dune
-    mode joins where bench/dune-micro.c has a case of that name."""
-    program = "{bin}/micro " + case + " --ms {ms}"
-    who = {NATIVE: program,
-           DUNE: "{dune} " + options + " -- " + program,
-           MODE: "{bin}/dune-micro " + case + " --ms {ms}"}
+    mode joins where dune-micro has a case of that name."""
+    who = {NATIVE: native(case),
+           DUNE: "{dune} " + options + " -- " + native(case),
+           MODE: mode(case), **extra}
     for p in peers:
-        who[p] = PEERS[p] + " " + program
+        who[p] = PEERS[p] + " " + native(case)
     return Row(name, who, **more)
 
 
-def linux_only(case, name, **more):
-    return Row(name, {NATIVE: "{bin}/micro " + case + " --ms {ms}",
-                      MODE: "{bin}/dune-micro " + case + " --ms {ms}"}, **more)
+def pair(name, linux, dune, **more):
+    """What Linux and Dune mode do each in its own way."""
+    return Row(name, {NATIVE: native(linux), MODE: mode(dune)}, **more)
 
 
 def program(name, command, options="--ro / --rw {tmp}", peers=(), **more):
@@ -74,6 +83,16 @@ def server(name, kind, clients, requests, **more):
     return Row(name, {NATIVE: s,
                       DUNE: s + " {dune} --net --ro / --rw %d --"},
                unit="requests/s", more=True, warmup=0, **more)
+
+
+def mode_counts(name, case, n):
+    c = "{bin}/dune-micro " + case + " --count %s " + str(n)
+    return Row(name, {"exits to the host side": c % "host",
+                      "KVM's exits": c % "exits",
+                      "of them port I/O": c % "io_exits",
+                      "instructions KVM emulates": c % "insn_emulation",
+                      "page faults KVM fixes": c % "pf_fixed"},
+               unit="per operation", rounds=1, warmup=0, ratio=False)
 
 
 def counts(case, n):
@@ -106,9 +125,11 @@ is answered inside the virtual machine and makes no call at all.""", [
 What a sandbox, a tracer or a library operating system must do: see a call
 before the kernel does, and decide. One getppid(2), let through each time, by
 the means that Linux offers, by gVisor and by dune-run. Where two processes
-take part both are on one CPU, which is best for them. Syscall User Dispatch
-and ring 3 of Dune mode serve code that is trusted not to undo them in its own
-process; the others also hold hostile code.""", [
+take part both are on one CPU, which is best for them. In Dune mode the caller
+runs in ring 3 and the interceptor is a function in ring 0 of the same process,
+which passes the call on, or ("answered") gives the result itself. Syscall User
+Dispatch serves code that is trusted not to undo it; the others also hold
+hostile code.""", [
         Row("getppid(2)", {
             NATIVE: "{bin}/micro getppid --ms {ms}",
             "Syscall User Dispatch": "{bin}/micro sud --ms {ms}",
@@ -116,7 +137,7 @@ process; the others also hold hostile code.""", [
             "ptrace": "{bin}/micro ptrace --ms {ms}",
             GVISOR: "{runsc} {bin}/micro getppid --ms {ms}",
             DUNE: "{dune} -- {bin}/micro getppid --ms {ms}",
-            MODE: "{bin}/dune-micro intercept --ms {ms}",
+            MODE: mode("intercept"), MODE_ANSWER: mode("answer"),
         }, rounds=7),
     ]),
     Table("memory", "Memory: first touches and mappings", """
@@ -137,7 +158,8 @@ make 512 faults into one.""", [
 Every process under dune-run has a virtual machine of its own and every thread a
 virtual CPU; making them is the price here. The ping-pong rows are context
 switches: a byte, or a turn, goes to the other and comes back. Both sides stay
-on one CPU.""", [
+on one CPU. Dune mode can keep several address spaces in one process: switching
+between them is a load of CR3, and a snapshot is a copy of page tables.""", [
         micro("fork", "fork(2), exit, wait", GVISOR),
         micro("forkbig", "fork(2) with 64 MiB touched"),
         micro("forkexec", "vfork(2), execve(2), wait", options="--ro {bin}"),
@@ -145,25 +167,33 @@ on one CPU.""", [
         micro("pipe", "pipe ping-pong, 2 processes", GVISOR),
         micro("futex", "futex ping-pong, 2 threads", GVISOR),
         micro("signal", "signal to a handler", GVISOR),
+        pair("another address space and back (Linux: pipe, 2 processes)",
+             "pipe", "switch"),
+        pair("snapshot of 64 MiB (Linux: fork)", "forkbig", "snapshot"),
     ]),
     Table("barrier", "Traps and memory protection as a tool", """
 Garbage collectors, checkpointers and databases watch memory by protecting it
 and handling the trap. trap: a write that traps to a handler and returns. appel1
 and appel2 are the two patterns of Appel and Li (1991), a time a page. Linux's
 newer means are userfaultfd (a first write, reported to a thread or recorded)
-and PAGEMAP_SCAN (which pages of 1 GiB were written?). This is where Dune mode,
-with page tables of its own, should win.""", [
-        micro("trap", "trap", GVISOR),
+and PAGEMAP_SCAN (which pages of 1 GiB were written?). Dune mode has page tables
+and trap handlers of its own: the handler is called by the processor, edits the
+entry and returns; what was written is in the dirty bits. That costs no exit at
+all, but on a software KVM every instruction of ring 0 on the way is emulated.
+(Its handlers here do without FPU registers unless it says "FPU saved".)""", [
+        micro("trap", "trap", GVISOR, extra={MODE_FPU: mode("trapfpu")}),
         micro("appel1", "appel1", GVISOR),
         micro("appel2", "appel2", GVISOR),
-        linux_only("uffd", "userfaultfd: write, by a thread"),
-        linux_only("uffdasync", "userfaultfd: write, recorded"),
-        linux_only("scan0", "PAGEMAP_SCAN 1 GiB, 0 % written",
-                   places=(HERE,)),
-        linux_only("scan1", "PAGEMAP_SCAN 1 GiB, 1 % written",
-                   places=(HERE,)),
-        linux_only("scan10", "PAGEMAP_SCAN 1 GiB, 10 % written",
-                   places=(HERE,)),
+        pair("watched page, a handler decides (Linux: userfaultfd)", "uffd",
+             "uffd"),
+        pair("watched page, recorded (userfaultfd; dirty bit)", "uffdasync",
+             "uffdasync"),
+        pair("finding what was written, 1 GiB, none", "scan0", "scan0",
+             places=(HERE,)),
+        pair("finding what was written, 1 GiB, 1 %", "scan1", "scan1",
+             places=(HERE,)),
+        pair("finding what was written, 1 GiB, 10 %", "scan10", "scan10",
+             places=(HERE,)),
     ]),
     Table("walk", "Page walks", """
 Loads in random order, each on another page than the last, so that the
@@ -240,6 +270,27 @@ own counts include the host's timer interrupts.""", [
         counts("fork", 20), counts("thread", 50), counts("pipe", 200),
         counts("signal", 200), counts("trap", 200), counts("appel1", 200),
         counts("appel2", 200),
+    ], grid=True),
+    Table("modecounts", "Counts in Dune mode", """
+The same for a process in Dune mode. The first column is how often it had to be
+helped by its host side in user space (KVM_RUN returned), the dearest thing there
+is. The others are KVM's own statistics: how often the processor left the guest
+at all, for KVM alone or beyond (timer interrupts are among them), and how many
+instructions were emulated, which costs about half a microsecond each and happens
+only where ring 0 is not real.""", [
+        mode_counts("a system call, passed on", "getppid", 1000),
+        mode_counts("a trap, resolved by a handler", "trap", 1000),
+        mode_counts("appel1, a page", "appel1", 1000),
+        mode_counts("appel2, a page", "appel2", 1000),
+        mode_counts("rights of a page changed", "mprotect", 1000),
+        mode_counts("ring 3's system call, passed on", "intercept", 1000),
+        mode_counts("ring 3's system call, answered", "answer", 1000),
+        mode_counts("two switches of the address space", "switch", 1000),
+        mode_counts("a first write seen by the dirty bit", "uffdasync", 4096),
+        mode_counts("a first write to 4 KiB of memory", "touch4k", 4096),
+        mode_counts("mmap, one write, munmap", "mmaptouch", 200),
+        mode_counts("a snapshot of 64 MiB", "snapshot", 20),
+        mode_counts("fork, exit, wait", "fork", 10),
     ], grid=True),
 ]
 

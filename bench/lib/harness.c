@@ -48,34 +48,42 @@ static int measure(const struct bench_case *c, int64_t target_ns)
 	return 0;
 }
 
-static int list(const struct bench_case *const *tables)
+const struct bench_case *bench_find(const struct bench_case *const *tables,
+				    const char *name)
 {
 	for (; *tables; tables++)
 		for (const struct bench_case *c = *tables; c->name; c++)
-			printf("%-14s %s\n", c->name, c->what);
+			if (!strcmp(c->name, name))
+				return c;
+	return NULL;
+}
+
+static int list(const struct bench_case *const *tables)
+{
+	for (const struct bench_case *const *t = tables; *t; t++)
+		for (const struct bench_case *c = *t; c->name; c++)
+			if (bench_find(tables, c->name) == c)
+				printf("%-14s %s\n", c->name, c->what);
 	return 0;
 }
 
 int bench_main(const struct bench_case *const *tables, int argc, char **argv)
 {
+	const struct bench_case *c;
 	long value = argc == 4 ? atol(argv[3]) : 0;
 
 	if (argc == 2 && !strcmp(argv[1], "--list"))
 		return list(tables);
-	for (; argc > 1 && *tables; tables++)
-		for (const struct bench_case *c = *tables; c->name; c++) {
-			if (strcmp(c->name, argv[1]))
-				continue;
-			if (argc == 2)
-				return measure(c, 10000000);
-			if (value > 0 && !strcmp(argv[2], "--ms"))
-				return measure(c, value * 1000000);
-			if (value > 0 && !strcmp(argv[2], "--ops")) {
-				int64_t ns = c->run(value);
+	c = argc > 1 ? bench_find(tables, argv[1]) : NULL;
+	if (c && argc == 2)
+		return measure(c, 10000000);
+	if (c && value > 0 && !strcmp(argv[2], "--ms"))
+		return measure(c, value * 1000000);
+	if (c && value > 0 && !strcmp(argv[2], "--ops")) {
+		int64_t ns = c->run(value);
 
-				return ns < 0 ? failed(c, ns) : 0;
-			}
-		}
+		return ns < 0 ? failed(c, ns) : 0;
+	}
 	fprintf(stderr, "usage: %s --list | NAME [--ms MS | --ops N]\n",
 		argv[0]);
 	return 2;

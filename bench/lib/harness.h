@@ -36,4 +36,8 @@ int64_t bench_now(void);
  */
 int bench_main(const struct bench_case *const *tables, int argc, char **argv);
 
+/* The first case of that name; NULL: none. */
+const struct bench_case *bench_find(const struct bench_case *const *tables,
+				    const char *name);
+
 #endif

@@ -167,7 +167,8 @@ static int watch(char *p, size_t size, uint64_t features)
 		return -errno;
 	if (ioctl(fd, UFFDIO_API, &api) ||
 	    ioctl(fd, UFFDIO_REGISTER, &reg)) {
-		int err = -errno;
+		/* EINVAL: a feature this kernel does not know. */
+		int err = errno == EINVAL ? -EOPNOTSUPP : -errno;
 
 		close(fd);
 		return err;
