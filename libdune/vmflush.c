@@ -142,7 +142,7 @@ int dune_load_cr3(uint64_t cr3)
 		return -EINVAL;
 	if (dune_vms->flags & DUNE_VMF_PCID)
 		pa |= cr3 & (CR3_NOFLUSH | CR3_PCID);
-	if (!(pa & CR3_NOFLUSH))
+	if (!(cr3 & CR3_NOFLUSH))
 		dune_userview_drop(root, 0, ~0ul);
 	dune_vms->ops.set_cr3(pa);
 	return 0;

@@ -240,7 +240,8 @@ static void clean(struct sthread *st)
 			memset(page + i * PAGE, 0, PAGE);
 }
 
-static int run(struct sthread *st, void *(*fn)(void *), void *arg)
+static int run(struct sthread *st, const sc_t *sc, void *(*fn)(void *),
+	       void *arg)
 {
 	struct dune_tf tf = {
 		.rip = (uint64_t)begin, .rdi = (uint64_t)fn,
@@ -253,16 +254,23 @@ static int run(struct sthread *st, void *(*fn)(void *), void *arg)
 	struct sthread *outer = running;
 	int r;
 
-	dune_set_user_fs(prepare_tls(st));
-	running = st;
-	r = dune_root_switch(st->root, st->pcid);
+	/*
+	 * What is edited is edited while its root is in use: so what the CPU
+	 * knows of the root is good for the next time.
+	 */
+	r = dune_root_switch(st->root, st->pcid | CR3_NOFLUSH);
+	if (r)
+		return r;
+	r = grant(st, sc);
 	if (!r) {
+		dune_set_user_fs(prepare_tls(st));
+		running = st;
 		r = dune_jump_to_user(&tf);
-		dune_root_switch(before, 0);
+		running = outer;
+		dune_set_user_fs(fs);
+		clean(st);
 	}
-	running = outer;
-	dune_set_user_fs(fs);
-	clean(st);
+	dune_root_switch(before, 0);
 	return r;
 }
 
@@ -285,9 +293,7 @@ int sthread_create(sthread_t *out, const sc_t *sc, void *(*fn)(void *),
 	if (!st)
 		return -ENOMEM;
 	st->trapped = false;
-	r = grant(st, sc);
-	if (!r)
-		r = run(st, fn, arg);
+	r = run(st, sc, fn, arg);
 	if (r) {
 		give(st);
 		return r;

@@ -292,7 +292,8 @@ DUNE_API int dune_root_follow(ptent_t *root, bool on);
  * The calling thread goes on in root. pcid: 0, or a process-context identifier
  * (1-4095) for translations to survive switches; CR3_NOFLUSH may be or'ed to it to
  * keep those there are: then every edit of the root since has to have been
- * flushed while the root was current. Both are ignored without PCID.
+ * flushed while the root was current. Without PCID the CPU keeps none; on a
+ * software KVM CR3_NOFLUSH keeps what ring 3 has of the root.
  * -EINVAL: not a root; or code and stack are not mapped in it.
  */
 DUNE_API int dune_root_switch(ptent_t *root, uint64_t pcid);
