@@ -1,0 +1,36 @@
+# Included by apps.mk: the garbage collector, as a library. What a program does
+# not name is not linked: without gc_os_dune it needs no libdune.
+
+GC_C	:= $(wildcard apps/gc/*.c)
+GC_LIB	:= $(B)/libdune-gc.a
+GC_OWN	:= $(filter-out apps/gc/os-dune.c,$(GC_C))	# needs Linux alone
+
+all: $(GC_LIB)
+$(GC_LIB): $(call obj,obj,$(GC_C))
+
+# Tests have it compiled with what makes it forget dirty pages.
+GC_TEST	:= -DGC_TEST
+$(B)/tests/unit-gc-%: tests/unit/gc-%.c $(GC_OWN) $(wildcard apps/gc/*.h) \
+		tests/unit/gc-model.h
+	@echo "  TEST    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(GC_TEST) $(ALL_CFLAGS) -o $@ \
+		$(filter %.c,$^) -lcmocka
+$(B)/tests-asan/unit-gc-%: tests/unit/gc-%.c $(GC_OWN) $(wildcard apps/gc/*.h) \
+		tests/unit/gc-model.h
+	@echo "  TEST    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(GC_TEST) $(ALL_CFLAGS) $(SAN_asan) -o $@ \
+		$(filter %.c,$^) -lcmocka
+
+GC_PROG	= $(DUNE_PROG_CC) -O2 $(GC_TEST)
+$(B)/tests/dune/collector: tests/dune/prog/collector.c $(GC_C) \
+		$(wildcard apps/gc/*.h) tests/unit/gc-model.h $(B)/libdune.a
+	@echo "  GUEST   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GC_PROG) -static -Wl,-S -o $@ $(filter %.c %.a,$^)
+$(B)/tests/dune-so/collector: tests/dune/prog/collector.c $(GC_C) \
+		$(wildcard apps/gc/*.h) tests/unit/gc-model.h $(B)/libdune.so
+	@echo "  GUEST   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GC_PROG) -o $@ $(filter %.c %.so,$^) -Wl,-rpath,'$$ORIGIN/../..'
