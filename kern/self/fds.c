@@ -15,14 +15,21 @@
 #define FLOOR		900
 #define NONE		UINT_MAX
 
+/* Below it there is none of ours. */
+static unsigned int lowest = FLOOR;
+
 int dune_fds_floor(void)
 {
 	struct rlimit lim = { FLOOR, FLOOR };
+	unsigned int floor;
 
 	dune_host_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&lim, 0,
 			  0);
 	/* few numbers: the upper half of them */
-	return lim.rlim_cur > FLOOR + 100 ? FLOOR : lim.rlim_cur / 2;
+	floor = lim.rlim_cur > FLOOR + 100 ? FLOOR : lim.rlim_cur / 2;
+	if (floor < lowest)
+		lowest = floor;
+	return floor;
 }
 
 static void lower(unsigned int *next, int fd, unsigned int from)
@@ -49,16 +56,16 @@ static unsigned int first_of_ours(unsigned int from)
 
 static bool is_ours(unsigned int fd)
 {
-	return fd != NONE && first_of_ours(fd) == fd;
+	return fd >= lowest && fd != NONE && first_of_ours(fd) == fd;
 }
 
 static long forward(const struct dune_call *c)
 {
-	return dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2], 0, 0,
-				 0);
+	return dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2],
+				 c->arg[3], 0, 0);
 }
 
-long dune_fds_close(struct dune_task *t, struct dune_call *c)
+long dune_fds_hide(struct dune_task *t, struct dune_call *c)
 {
 	(void)t;
 	return is_ours(c->arg[0]) ? -EBADF : forward(c);

@@ -50,6 +50,19 @@ static void by_range(void)
 	still_works();
 }
 
+/* None that the program has not opened can be seen. */
+static void unseen(void)
+{
+	struct stat st;
+	int fd;
+
+	for (fd = 3; fd < 2000; fd++) {
+		FAILS(EBADF, fstat(fd, &st));
+		FAILS(EBADF, fcntl(fd, F_GETFD));
+		FAILS(EBADF, dup(fd));
+	}
+}
+
 /* dup2(2) onto every number that there is. */
 static void by_others(void)
 {
@@ -106,6 +119,7 @@ int main(void)
 	by_number();
 	CHECK(in_child(by_range) == 0);
 	by_range();
+	unseen();
 	CHECK(in_child(by_limit) == 0);
 	by_others();
 	OK(dune_leave());
