@@ -1,0 +1,237 @@
+/*
+ * apps/gc over the page tables of Dune mode: objects against a model, in every
+ * mode, with threads, over fork; and with dirty pages lost on purpose the
+ * verifier says so. tests/unit/gc-heap.c is the same over Linux.
+ *
+ *	collector model|stress|threads|fork|calls|remap|lossy
+ */
+#include "test.h"
+
+#include "apps/gc/os.h"
+#include "tests/unit/gc-model.h"
+
+static struct model model[4];
+static long faults;
+static int bad_status;		/* 0: count; else the child's end */
+
+static void bad(const char *what, const void *object)
+{
+	if (bad_status)
+		_exit(bad_status);
+	if (!faults++)
+		say("%p: %s\n", object, what);
+}
+
+static void begin(unsigned int flags)
+{
+	struct gc_options o = {
+		.os = &gc_os_dune, .heap_max = 64ul << 20,
+		.nursery = 256ul << 10, .flags = flags | GC_VERIFY, .bad = bad,
+	};
+
+	faults = 0;
+	CHECK(!gc_init(&o));
+}
+
+static void end(void)
+{
+	CHECK(!faults);
+	gc_exit();
+}
+
+static void run(unsigned int seed, unsigned int flags, long steps)
+{
+	struct model *m = model;
+
+	begin(flags);
+	CHECK(!model_begin(m, seed, gc_type(16, 2)));
+	if (!model_run(m, steps, steps / 20))
+		say("flags %u: %s\n", flags, m->wrong);
+	CHECK(!m->wrong);
+	model_end(m);
+	end();
+}
+
+static void test_model(void)
+{
+	const long steps = times(60000, 10000);
+
+	run(1, 0, steps);
+	run(2, GC_AUTO_COMPACT | GC_INCREMENTAL, steps);
+	run(3, GC_AUTO_COMPACT | GC_PRECISE_STACKS, steps);
+}
+
+static void test_stress(void)
+{
+	const long steps = times(1500, 200);
+
+	run(4, GC_STRESS | GC_INCREMENTAL, steps);
+	run(5, GC_STRESS | GC_INCREMENTAL | GC_PRECISE_STACKS, steps);
+}
+
+static void *thread(void *m)
+{
+	CHECK(!gc_thread_enter());
+	model_run(m, times(20000, 3000), 1000);
+	gc_thread_leave();
+	return NULL;
+}
+
+static void with_threads(unsigned int flags)
+{
+	pthread_t t[4];
+	int i;
+
+	begin(flags);
+	for (i = 0; i < 4; i++) {
+		CHECK(!model_begin(&model[i], i + 10, gc_type(16, 2)));
+		CHECK(!pthread_create(&t[i], NULL, thread, &model[i]));
+	}
+	gc_blocking_begin();
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	gc_blocking_end();
+	CHECK(!gc_collect(GC_FULL));
+	for (i = 0; i < 4; i++) {
+		if (model[i].wrong)
+			say("thread %d: %s\n", i, model[i].wrong);
+		CHECK(!model[i].wrong && model_check(&model[i]));
+		model_end(&model[i]);
+	}
+	end();
+}
+
+static void test_threads(void)
+{
+	with_threads(GC_AUTO_COMPACT);
+	with_threads(GC_INCREMENTAL);
+	with_threads(GC_INCREMENTAL | GC_PRECISE_STACKS | GC_AUTO_COMPACT);
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_fork(void)
+{
+	const long steps = times(20000, 4000);
+	pid_t pid;
+
+	begin(GC_INCREMENTAL);
+	CHECK(!model_begin(model, 99, gc_type(16, 2)));
+	CHECK(model_run(model, steps / 2, 1000));
+	pid = fork();
+	if (!pid)
+		_exit(!model_run(model, steps, 1000) || faults);
+	CHECK(model_run(model, steps, 1000));
+	CHECK(status_of(pid) == 0);
+	model_end(model);
+	end();
+}
+
+/* What the kernel writes into old objects is written: no EFAULT, and seen. */
+static void test_calls(void)
+{
+	static uintptr_t *old;
+	uintptr_t *young;
+	int type, fds[2], i;
+
+	begin(GC_PRECISE_STACKS);
+	type = gc_type(8, 1);
+	CHECK(!pipe(fds) && !gc_root_add(&old, 1, type));
+	old = gc_alloc(type, 4000 * sizeof(*old));
+	for (i = 0; i < times(100, 20); i++) {
+		CHECK(!gc_collect(i % 2 ? GC_MINOR : GC_FULL));
+		young = gc_alloc(GC_LEAF, 24);
+		young[0] = i;
+		CHECK(write(fds[1], &young, 8) == 8);
+		CHECK(read(fds[0], &old[i * 37], 8) == 8);
+		CHECK(!gc_collect(GC_MINOR));
+		CHECK(*(uintptr_t *)old[i * 37] == (uintptr_t)i);
+	}
+	end();
+}
+
+/* Large objects move by their pages, and stay whole, and are seen. */
+static void test_remap(void)
+{
+	static uintptr_t *first, *big;
+	const size_t words = 3 << 17;
+	struct gc_stats s;
+	int type, fds[2];
+
+	begin(GC_PRECISE_STACKS);
+	type = gc_type(8, 1);
+	CHECK(!gc_root_add(&first, 1, type) && !gc_root_add(&big, 1, type));
+	first = gc_alloc(GC_LEAF, 4 << 20);
+	memset(first, 1, 4 << 20);
+	big = gc_alloc(type, words * sizeof(*big));
+	big[0] = big[words - 1] = (uintptr_t)big;
+	first = NULL;
+	CHECK(!gc_collect(GC_COMPACT));
+	gc_stats(&s);
+	CHECK(s.remapped >= words * sizeof(*big));
+	CHECK(big[0] == (uintptr_t)big && big[words - 1] == big[0]);
+	CHECK(!gc_collect(GC_MINOR));
+	first = gc_alloc(GC_LEAF, 24);
+	first[0] = 6;
+	/* by a system call, to where it is now */
+	CHECK(!pipe(fds) && write(fds[1], &first, 8) == 8);
+	CHECK(read(fds[0], &big[words / 2], 8) == 8);
+	big[words / 4] = (uintptr_t)first;
+	first = NULL;
+	CHECK(!gc_collect(GC_MINOR));
+	CHECK(*(uintptr_t *)big[words / 4] == 6);
+	CHECK(big[words / 2] == big[words / 4]);
+	big = NULL;
+	end();
+}
+
+static int lossy(unsigned int every)
+{
+	const long steps = times(100000, 20000);
+	pid_t pid = fork();
+
+	if (pid)
+		return status_of(pid);
+	bad_status = 42;
+	begin(0);
+	gc_test_lossy = every;
+	CHECK(!model_begin(model, 7, gc_type(16, 2)));
+	_exit(!model_run(model, steps, steps / 10));
+}
+
+static void test_lossy(void)
+{
+	CHECK(lossy(0) == 0);
+	CHECK(lossy(1) == 42);
+	CHECK(lossy(20) == 42);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*test)(void);
+	} tests[] = {
+		{ "model", test_model }, { "stress", test_stress },
+		{ "threads", test_threads }, { "fork", test_fork },
+		{ "calls", test_calls }, { "remap", test_remap },
+		{ "lossy", test_lossy },
+	};
+	size_t i;
+
+	OK(dune_enter());
+	for (i = 0; i < sizeof(tests) / sizeof(*tests); i++)
+		if (argc == 2 && !strcmp(argv[1], tests[i].name)) {
+			tests[i].test();
+			say("%s: well\n", argv[1]);
+			return 0;
+		}
+	return 2;
+}
