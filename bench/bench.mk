@@ -26,12 +26,12 @@ $(BENCHBIN)/micro: $(wildcard bench/micro/*.c) $(BENCH_LIB) \
 		$(wildcard bench/micro/*.h bench/lib/*.h)
 	@echo "  BENCH   $@"
 	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c,$^)
-# With the library's inner names: it reads the library's counters.
 $(BENCHBIN)/dune-micro: $(wildcard bench/mode/*.c) $(BENCH_LIB) \
 		$(addprefix bench/micro/,util.c sys.c mem.c proc.c chase.c) \
-		$(B)/libself.a $(wildcard bench/*/*.h)
+		$(B)/libwedge.a $(B)/libdune.a $(wildcard bench/*/*.h)
 	@echo "  BENCH   $@"
-	$(Q)$(BENCH_CC) -DDUNE_SELF -static -o $@ $(filter %.c %.a,$^)
+	$(Q)$(BENCH_CC) -static -Wl,-z,relro,-z,now -o $@ \
+		$(filter %.c %.a,$^)
 $(BENCHBIN)/alternate: bench/alternate.c bench/lib/harness.c \
 		bench/lib/stats.c bench/lib/json.c $(wildcard bench/lib/*.h)
 	@echo "  BENCH   $@"

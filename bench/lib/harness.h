@@ -29,6 +29,8 @@ int64_t bench_now(void);
  *				operation in a batch of about MS milliseconds
  *				(default 10)
  *	PROGRAM NAME --ops N	does exactly N operations, for counting
+ *	PROGRAM NAME --held N	the same, and writes a line to stdout and waits
+ *				for one from stdin before and after them
  *	PROGRAM --list		the names and what they are
  *
  * Several tables are searched; the last entry of tables is NULL, the last of

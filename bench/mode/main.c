@@ -4,51 +4,39 @@
  * faults go the way of Dune mode here.
  *
  *	dune-micro ...			as bench/lib/harness.h says
- *	dune-micro NAME --count WHAT N	prints how often one operation did WHAT:
- *					`host`, left for the host side (KVM_RUN
- *					returned), or one of KVM's statistics
+ *	dune-micro NAME --count STAT N	prints how much one operation adds to
+ *					one of KVM's statistics
  */
 #include "bench/mode/mode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kern/self/self.h"
 
 static const struct bench_case *const tables[] = {
-	mode_traps, mode_memory, mode_rings, bench_sys, bench_mem, bench_proc,
-	bench_chase, NULL,
+	mode_traps, mode_memory, mode_rings, mode_wedge, bench_sys, bench_mem,
+	bench_proc, bench_chase, NULL,
 };
 
-static int64_t counter(const char *what)
-{
-	int64_t sum = 0;
-
-	if (strcmp(what, "host"))
-		return mode_kvm_stat(what);
-	for (struct dune_sthread *t = dune_self.threads; t; t = t->next)
-		sum += t->task.vcpu ? t->task.vcpu->exits : 0;
-	return sum;
-}
-
 /* With n operations and with 2 n: start and end cancel out. */
-static int count(const struct bench_case *c, const char *what, long n)
+static int count(const struct bench_case *c, const char *stat, long n)
 {
 	int64_t got[4], ns;
 
 	c->run(n);
 	for (int i = 0; i < 2; i++) {
-		got[2 * i] = counter(what);
+		got[2 * i] = mode_kvm_stat(stat);
 		ns = c->run(n << i);
-		got[2 * i + 1] = counter(what);
+		got[2 * i + 1] = mode_kvm_stat(stat);
 		if (ns < 0 || got[0] < 0 || got[2 * i + 1] < 0) {
-			fprintf(stderr, "%s: %s: %s\n", c->name, what,
+			fprintf(stderr, "%s: %s: %s\n", c->name, stat,
 				strerror(-(ns < 0 ? ns : got[0] < 0 ? got[0] :
 					   got[2 * i + 1])));
 			return 1;
 		}
 	}
-	printf("%.3f\n", (double)((got[3] - got[2]) - (got[1] - got[0])) / n);
+	got[3] -= got[2] + got[1] - got[0];
+	printf("%.3f\n", got[3] > 0 ? (double)got[3] / n : 0.0);
 	return 0;
 }
 

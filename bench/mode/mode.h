@@ -8,7 +8,8 @@
 #include "dune/ring3.h"
 #include "dune/trap.h"
 
-extern const struct bench_case mode_traps[], mode_memory[], mode_rings[];
+extern const struct bench_case mode_traps[], mode_memory[], mode_rings[],
+	mode_wedge[];
 
 #define PAGE 4096ul
 
