@@ -144,6 +144,8 @@ static void *make(void *at, size_t bytes, int type)
 	o->granules = bytes / GC_GRANULE;
 	o->type = type;
 	o->magic = GC_MAGIC;
+	/* Who sees the bit sees the header: steps run beside us. */
+	atomic_signal_fence(memory_order_release);
 	gc.starts[i / 8] |= 1 << i % 8;
 	return o->payload;
 }

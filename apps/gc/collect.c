@@ -126,13 +126,86 @@ static void lose(size_t pages)
 }
 #endif
 
+/* ---- runs of blocks ---- */
+
+/* Calls fn with the runs of blocks that are wanted, many at a time. */
+static int each_run(bool (*wanted)(uint32_t), int flag,
+		    int (*fn)(const struct gc_range *, size_t))
+{
+	struct gc_range range[256];
+	size_t n = 0, max = sizeof(range) / sizeof(*range);
+	uint32_t b, first;
+	int r = 0;
+
+	for (b = 1; b < gc.used; b++) {
+		if (!wanted(b))
+			continue;
+		for (first = b; b < gc.used && wanted(b); b++)
+			gc.block[b].flags |= flag;
+		if (n == max) {
+			r = fn(range, n) ?: r;
+			n = 0;
+		}
+		range[n++] = (struct gc_range){
+			gc_block_at(first), (b - first) * GC_BLOCK };
+	}
+	return n ? fn(range, n) ?: r : r;
+}
+
+/* Is there anything in it that may hold pointers? */
+static bool has_pointers(uint32_t n)
+{
+	if (gc.block[n].state == GC_TAIL)
+		n -= gc.block[n].n;
+	return gc.block[n].state == GC_SMALL ||
+	       (gc.block[n].state == GC_LARGE &&
+		((struct gc_object *)gc_block_at(n))->type != GC_LEAF);
+}
+
+static bool untracked(uint32_t n)
+{
+	return !(gc.block[n].flags & GC_TRACKED) && has_pointers(n);
+}
+
+static bool tracked(uint32_t n)
+{
+	return gc.block[n].flags & GC_TRACKED;
+}
+
+static bool guarded(uint32_t n)
+{
+	return gc.block[n].flags & GC_GUARDED;
+}
+
+static int get_dirty(const struct gc_range *range, size_t n)
+{
+	return gc.os->dirty(range, n, gc.dirty);
+}
+
+static int forget_dirty(const struct gc_range *range, size_t n)
+{
+	return gc.os->dirty(range, n, NULL);
+}
+
+static int guard(const struct gc_range *range, size_t n)
+{
+	return gc.os->protect(range, n, false);
+}
+
+static int unguard(const struct gc_range *range, size_t n)
+{
+	return gc.os->protect(range, n, true);
+}
+
+/* ---- dirty pages ---- */
+
 /* Into gc.dirty, and from now on they are clean. */
 static void read_dirty(void)
 {
 	size_t pages = gc.used * GC_PAGES, bytes = (pages + 63) / 64 * 8;
 
 	memset(gc.dirty, 0, bytes);
-	if (gc.os->dirty && gc.os->dirty(gc.base, gc.used * GC_BLOCK, gc.dirty))
+	if (gc.os->dirty && each_run(tracked, GC_TRACKED, get_dirty))
 		gc.all_dirty = true;
 	if (gc.all_dirty)
 		memset(gc.dirty, 0xff, bytes);
@@ -140,6 +213,13 @@ static void read_dirty(void)
 #ifdef GC_TEST
 	lose(pages);
 #endif
+}
+
+/* All objects are old now, and point to none that is not. */
+static void track(void)
+{
+	if (gc.os->dirty && each_run(untracked, GC_TRACKED, forget_dirty))
+		gc.all_dirty = true;
 }
 
 /* Old objects may point to young ones only where something was written. */
@@ -182,6 +262,7 @@ static void minor(void)
 	gc_scan_roots();
 	gc_trace(~0ul);
 	sweep_young();
+	track();
 }
 
 static void full(void)
@@ -192,12 +273,14 @@ static void full(void)
 	gc_scan_roots();
 	gc_trace(~0ul);
 	sweep_all();
+	track();
 }
 
 static void compact(void)
 {
 	full();
 	gc_compact();
+	track();
 }
 
 static bool sparse(void)
@@ -213,50 +296,12 @@ static bool sparse(void)
 	return SPARSE(lines, blocks);
 }
 
-/* Does it hold pointers that marking has to see as they were? */
-static bool guardable(uint32_t n)
-{
-	if (gc.block[n].state == GC_TAIL)
-		n -= gc.block[n].n;
-	return gc.block[n].state == GC_SMALL ||
-	       (gc.block[n].state == GC_LARGE &&
-		((struct gc_object *)gc_block_at(n))->type != GC_LEAF);
-}
-
-static bool guarded(uint32_t n)
-{
-	return gc.block[n].flags & GC_GUARDED;
-}
-
-/* Runs of blocks that are wanted get protected, or writable again. */
-static void guard(bool (*wanted)(uint32_t), bool writable)
-{
-	struct gc_range range[256];
-	size_t n = 0, max = sizeof(range) / sizeof(*range);
-	uint32_t b, first;
-
-	for (b = 1; b < gc.used; b++) {
-		if (!wanted(b))
-			continue;
-		for (first = b; b < gc.used && wanted(b); b++)
-			gc.block[b].flags |= GC_GUARDED;
-		range[n++] = (struct gc_range){
-			gc_block_at(first), (b - first) * GC_BLOCK };
-		if (n == max) {
-			gc.os->protect(range, n, writable);
-			n = 0;
-		}
-	}
-	if (n)
-		gc.os->protect(range, n, writable);
-}
-
 static void begin(void)
 {
 	retire_all();
 	unmark_all();
 	gc_scan_roots();
-	guard(guardable, false);
+	each_run(has_pointers, GC_GUARDED, guard);
 	gc.marking = true;
 }
 
@@ -264,11 +309,11 @@ static void end(void)
 {
 	gc_trace(~0ul);
 	retire_all();
-	guard(guarded, true);
+	each_run(guarded, 0, unguard);
 	gc.marking = false;
-	/* All objects are old now, and point to none that is not. */
 	read_dirty();
 	sweep_all();
+	track();
 }
 
 /* ---- which and when ---- */

@@ -16,7 +16,9 @@
  * one byte of each, so threads that own lines need no atomics for `starts`.
  *
  * Marks are sticky: a marked object is an old one, and a minor collection leaves
- * the marks of the last one as they are. Only a full one clears them.
+ * the marks of the last one as they are. Only a full one clears them. When a
+ * collection ends all objects are old; what blocks hold any is TRACKED from then
+ * on, and writes to others, new or free, cost nothing.
  *
  * All of `gc` belongs to who holds gc.lock, but for the fields of a thread
  * that say otherwise. With it held nothing writes to a guarded block.
@@ -32,7 +34,7 @@
 
 #define GC_GRANULE	16ul
 #define GC_LINE		128ul
-#define GC_BLOCK	(32ul << 10)
+#define GC_BLOCK	GC_CHUNK
 #define GC_LINES	(GC_BLOCK / GC_LINE)		/* of a block */
 #define GC_WORDS	(GC_BLOCK / GC_GRANULE / 64)	/* of its bits */
 #define GC_PAGES	(GC_BLOCK / GC_PAGE)
@@ -62,6 +64,7 @@ enum gc_block_flags {
 	GC_BLACK = 8,		/* taken while marking: all in it is live */
 	GC_GUARDED = 16,	/* protected when this marking began */
 	GC_EVACUATE = 32,	/* its objects are being moved out */
+	GC_TRACKED = 64,	/* may hold old objects: writes are seen */
 };
 
 struct gc_block {
@@ -205,6 +208,7 @@ void *gc_copy_room(size_t bytes);
 void gc_copy_end(void);
 
 /* ---- mark.c ---- */
+/* Its header need not be in the cache, nor be looked at now. */
 void gc_mark(struct gc_object *o);
 void gc_mark_ambiguous(uintptr_t p);
 /* Marks what the words of o in [lo, hi) point to. */

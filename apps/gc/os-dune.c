@@ -9,6 +9,7 @@
 #include "apps/gc/os.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include "dune.h"
 #include "dune/pgtable.h"
@@ -16,6 +17,7 @@
 
 static uintptr_t heap;
 static size_t heap_len;
+static uint64_t *scratch;	/* bits of the largest range */
 
 /* A signal handler's code may use what is below the stack pointer. */
 #define RED_ZONE	128
@@ -32,26 +34,50 @@ static enum dune_trap_action on_fault(struct dune_tf *tf, unsigned int vector,
 	       DUNE_TRAP_RESUME : DUNE_TRAP_PASS;
 }
 
+static size_t scratch_size(void)
+{
+	return heap_len / GC_CHUNK + GC_PAGE;
+}
+
 static int dune_begin(void *at, size_t len)
 {
 	if (!dune_in_dune_mode())
 		return -ENOTSUP;
 	heap = (uintptr_t)at;
 	heap_len = len;
+	scratch = mmap(NULL, scratch_size(), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (scratch == MAP_FAILED)
+		return -ENOMEM;
 	return dune_trap_set(DUNE_VEC_PF, 0, on_fault, NULL);
 }
 
 static void dune_end(void)
 {
 	dune_trap_set(DUNE_VEC_PF, 0, NULL, NULL);
+	munmap(scratch, scratch_size());
 }
 
-static int dune_dirty(void *lo, size_t len, uint64_t *bitmap)
+/* A scan's bits begin with its first page: they go to where ours are. */
+static int scan_one(const struct gc_range *range, uint64_t *bitmap)
 {
-	long n = dune_vm_scan(pgroot, lo, len, DUNE_SCAN_DIRTY |
-			      DUNE_SCAN_CLEAR, bitmap);
+	const size_t chunks = range->len / GC_CHUNK;
+	const size_t at = ((uintptr_t)range->lo - heap) / GC_CHUNK;
+	long n = dune_vm_scan(pgroot, range->lo, range->len, DUNE_SCAN_DIRTY |
+			      DUNE_SCAN_CLEAR, bitmap ? scratch : NULL);
 
+	if (n >= 0 && bitmap)
+		memcpy((uint8_t *)bitmap + at, scratch, chunks);
 	return n < 0 ? n : 0;
+}
+
+static int dune_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
+{
+	int r = 0;
+
+	for (; n && !r; n--, range++)
+		r = scan_one(range, bitmap);
+	return r;
 }
 
 static int dune_protect(const struct gc_range *range, size_t n, bool writable)

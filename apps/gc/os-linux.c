@@ -153,24 +153,34 @@ static void protect_end(void)
 	munmap(written, written_size());
 }
 
-static int protect_dirty(void *lo, size_t len, uint64_t *bitmap)
+/* Pages from i to end of the heap. Runs of them are protected with one call. */
+static int protect_written(size_t i, size_t end, uint64_t *bitmap)
 {
-	size_t first = ((uint8_t *)lo - heap) / GC_PAGE, n = len / GC_PAGE, i;
+	size_t run;
 	int r = 0;
 
-	for (i = 0; i < n; i++) {
-		size_t at = first + i, run = i;
-
-		/* Runs of written pages are protected with one call. */
-		while (i < n && written[at / 64] >> at % 64 & 1) {
-			bitmap[i / 64] |= 1ul << i % 64;
-			written[at / 64] &= ~(1ul << at % 64);
-			i++;
-			at++;
+	for (; i < end; i++) {
+		for (run = i; i < end && written[i / 64] >> i % 64 & 1; i++) {
+			if (bitmap)
+				bitmap[i / 64] |= 1ul << i % 64;
+			written[i / 64] &= ~(1ul << i % 64);
 		}
 		if (i > run)
-			r = set_prot((uint8_t *)lo + run * GC_PAGE,
-				     (i - run) * GC_PAGE, false) ?: r;
+			r = set_prot(heap + run * GC_PAGE, (i - run) * GC_PAGE,
+				     false) ?: r;
+	}
+	return r;
+}
+
+static int protect_dirty(const struct gc_range *range, size_t n,
+			 uint64_t *bitmap)
+{
+	int r = 0;
+
+	for (; n; n--, range++) {
+		size_t i = ((uint8_t *)range->lo - heap) / GC_PAGE;
+
+		r = protect_written(i, i + range->len / GC_PAGE, bitmap) ?: r;
 	}
 	return r;
 }
@@ -274,14 +284,15 @@ static int scan_forked(void)
 	return open_scan();
 }
 
-static int scan_dirty(void *lo, size_t len, uint64_t *bitmap)
+static int scan_one(const struct gc_range *range, uint64_t *bitmap)
 {
 	static struct region found[512];
-	const uint64_t start = (uintptr_t)lo, end = start + len;
+	const uint64_t end = (uintptr_t)range->lo + range->len;
 	struct scan_arg a = {
 		.size = sizeof(a), .flags = SCAN_PROTECT | SCAN_CHECK,
-		.start = start, .end = end, .vec = (uintptr_t)found,
-		.vec_len = 512, .all_of = WRITTEN, .returned = WRITTEN,
+		.start = (uintptr_t)range->lo, .end = end,
+		.vec = (uintptr_t)found, .vec_len = 512, .all_of = WRITTEN,
+		.returned = WRITTEN,
 	};
 	long n, i;
 
@@ -289,9 +300,9 @@ static int scan_dirty(void *lo, size_t len, uint64_t *bitmap)
 		n = ioctl(pagemap, SCAN, &a);
 		if (n < 0)
 			return -errno;
-		for (i = 0; i < n; i++) {
-			uint64_t p = (found[i].start - start) / GC_PAGE;
-			uint64_t last = (found[i].end - start) / GC_PAGE;
+		for (i = 0; i < n && bitmap; i++) {
+			uint64_t p = (found[i].start - (uintptr_t)heap) / GC_PAGE;
+			uint64_t last = (found[i].end - (uintptr_t)heap) / GC_PAGE;
 
 			for (; p < last; p++)
 				bitmap[p / 64] |= 1ul << p % 64;
@@ -299,6 +310,15 @@ static int scan_dirty(void *lo, size_t len, uint64_t *bitmap)
 		a.start = a.walk_end;
 	}
 	return 0;
+}
+
+static int scan_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
+{
+	int r = 0;
+
+	for (; n && !r; n--, range++)
+		r = scan_one(range, bitmap);
+	return r;
 }
 
 /* What moves is no longer registered. */

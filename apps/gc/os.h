@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define GC_PAGE		4096ul
+#define GC_CHUNK	(8 * GC_PAGE)	/* its pages are a byte of bits */
 
 struct gc_range {
 	void *lo;
@@ -26,12 +27,13 @@ struct gc_os {
 	int (*begin)(void *heap, size_t len);
 	void (*end)(void);
 	/*
-	 * Which pages of a range were written since the last call for it, as
-	 * bits that are set in bitmap (bit i % 64 of word i / 64 is page i);
-	 * from now on they are clean. The world is stopped. Too many is
-	 * allowed, too few is not.
+	 * Which pages of the ranges (ascending, of whole GC_CHUNKs) were written
+	 * since the last call for them: bits that are set in bitmap, where bit
+	 * i % 64 of word i / 64 is page i of the heap. NULL: never mind. From now
+	 * on they are clean. The world is stopped. Too many is allowed, too
+	 * few is not.
 	 */
-	int (*dirty)(void *lo, size_t len, uint64_t *bitmap);
+	int (*dirty)(const struct gc_range *range, size_t n, uint64_t *bitmap);
 	/*
 	 * Makes ranges read-only, so that writes call gc_fault(); or writable.
 	 */
