@@ -74,6 +74,35 @@ static long open_file(struct dune_task *t, struct dune_call *c)
 	return fd;
 }
 
+/*
+ * Faults' signals are never ignored or blocked on the host; what is executed
+ * inherits what the program has set.
+ */
+static long execute(struct dune_task *t, struct dune_call *c)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS };
+	uint64_t blocked = t->sigmask & DUNE_SIG_FAULTS;
+	const struct dune_sigaction *act;
+	unsigned int i;
+	long ret;
+
+	for (i = 0; i < DUNE_ARRAY_SIZE(faults); i++) {
+		act = &t->proc->action[faults[i]];
+		if (act->handler == (uintptr_t)SIG_IGN)
+			dune_host_syscall(SYS_rt_sigaction, faults[i],
+					  (long)act, 0, 8, 0, 0);
+	}
+	dune_host_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&blocked, 0, 8,
+			  0, 0);
+	ret = dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2],
+				c->arg[3], c->arg[4], 0);
+	dune_host_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&blocked, 0,
+			  8, 0, 0);
+	for (i = 0; i < DUNE_ARRAY_SIZE(faults); i++)
+		dune_signal_mirror(faults[i], &t->proc->action[faults[i]]);
+	return ret;
+}
+
 static const struct {
 	long nr;
 	long (*serve)(struct dune_task *t, struct dune_call *c);
@@ -93,6 +122,8 @@ static const struct {
 	{ SYS_clone3, dune_self_clone },
 	{ SYS_fork, dune_self_clone },
 	{ SYS_vfork, dune_self_clone },
+	{ SYS_execve, execute },
+	{ SYS_execveat, execute },
 	{ SYS_exit, dune_self_exit_thread },
 	{ SYS_close, dune_fds_hide },
 	{ SYS_dup, dune_fds_hide },

@@ -111,6 +111,13 @@ static void run_handler(struct dune_task *t, const siginfo_t *info,
 				   __ATOMIC_RELAXED);
 }
 
+/* Where dune_task_die() finds out why. */
+static void die_of(struct dune_task *t, const siginfo_t *info)
+{
+	t->slot = *info;
+	dune_task_die(info->si_signo);
+}
+
 /* A fault's signal, without the look at where the handler begins. */
 static void force(struct dune_task *t, int sig, int code, uint64_t addr)
 {
@@ -123,10 +130,10 @@ static void force(struct dune_task *t, int sig, int code, uint64_t addr)
 	info.si_addr = (void *)(uintptr_t)addr;
 
 	if (dune_signal_blocked(t) & DUNE_SIGBIT(sig))
-		dune_task_die(sig);
+		die_of(t, &info);
 	take_action(t->proc, sig, &act);
 	if (!is_handler(&act))
-		dune_task_die(sig);
+		die_of(t, &info);
 	run_handler(t, &info, &act);
 }
 
