@@ -11,6 +11,9 @@
  *   0x500000000000 .. 0x500000001000      guard, never mapped    guard
  *   0x501000000000 .. 0x501004000000      ring 0 area            anywhere
  *   0x502000000000 ..                     vvar pages             anywhere
+ *   0x508000000000 .. 0x508000002000      the vCPU's own entry   anywhere
+ *                                         code and mailbox: where
+ *                                         rewritten sites jump
  *   above 0x550000000000                  nothing                the monitor
  *
  *   guest physical
@@ -44,6 +47,9 @@
 #define DUNE_RING0_OWN		(64ul << 20)
 #define DUNE_RING0_BLOCKS	(128ul << 20)
 #define DUNE_VVAR_GVA		0x502000000000ul
+
+/* Alone in its entry of the root: other pages for each vCPU (ring0.h). */
+#define DUNE_SITES_GVA		0x508000000000ul
 
 #define DUNE_WINDOW_SHIFT	26
 #define DUNE_WINDOW_SIZE	(1ul << DUNE_WINDOW_SHIFT)

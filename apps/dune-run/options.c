@@ -40,6 +40,8 @@ static const char help[] =
 "How it runs:\n"
 "  --exitless=auto|off|on  system calls served without leaving the VM, by\n"
 "                        a thread on another CPU: when it pays, never, always\n"
+"  --rewrite=on|off      on a software KVM, hot system call sites become jumps,\n"
+"                        in the process's own copy of the code (default: on)\n"
 "What is told:\n"
 "  --stat                a table of system calls at the end\n"
 "  --trace[=FILE]        every system call, decoded\n"
@@ -67,6 +69,7 @@ static const struct option options[] = {
 	{ "deny", required_argument, NULL, 0 },
 	{ "fd", required_argument, NULL, 0 },
 	{ "exitless", required_argument, NULL, 0 },
+	{ "rewrite", required_argument, NULL, 0 },
 	{ "stat", no_argument, NULL, 0 },
 	{ "trace", optional_argument, NULL, 0 },
 	{ "report", no_argument, NULL, 0 },

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "kern/gate/gate.h"
+#include "kern/gate/sites.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
 #include "kern/task/signal.h"
@@ -45,6 +46,8 @@
 #define SPINS		2000
 /* On one CPU nobody answers while it looks. */
 #define SPINS_ALONE	20
+/* So many answers by entry code, before the site is looked at. */
+#define ANSWERS		128
 /* A waking that served so many calls did pay. */
 #define PAID		32
 #define PAUSE_MIN	(2 * MS)
@@ -105,6 +108,8 @@ static bool serve_port(struct port *p, struct waking *w)
 		return false;
 	gate.task.tid = p->tid;
 	if (dune_gate_serve(&gate.task, &post, &ret)) {
+		/* before it goes on */
+		dune_site_served(&gate.task, post.rip);
 		dune_mailbox_answer(c, ret);
 		w->served++;
 		w->declined = 0;
@@ -340,6 +345,16 @@ static void take_port(struct dune_task *t)
 	if (!dune_bit(t->proc->policy->deny, SYS_getpid) &&
 	    !dune_bit(t->proc->policy->deny, SYS_gettid))
 		dune_mailbox_identity(t->vcpu, getpid(), t->tid);
+	dune_mailbox_budget(t->vcpu, ANSWERS);
+}
+
+/* Entry code answers this call, but did not now: its budget is used up. */
+static void identity_exit(struct dune_task *t, long nr)
+{
+	if (!t->vcpu->box || (nr != SYS_getpid && nr != SYS_gettid))
+		return;
+	dune_site_rewrite(t, t->vcpu->u.rip);
+	dune_mailbox_budget(t->vcpu, INT32_MAX);
 }
 
 void dune_gate_attach(struct dune_task *t)
@@ -415,6 +430,7 @@ void dune_gate_exit(struct dune_task *t, const struct dune_call *call)
 		return;
 	if (row->flags & DUNE_F_CREDS)
 		close_gate(t);
+	identity_exit(t, call->nr);
 	if (!row->proxy || gate.closed || gate.awake)
 		return;
 	t_now = now();

@@ -9,6 +9,7 @@ int dune_uaccess_copy(void *dst, const void *src, size_t len);
 int dune_uaccess_zero(void *dst, size_t len);
 int dune_uaccess_read(const void *p);
 int dune_uaccess_write(void *p);
+int dune_uaccess_store(void *p, uint64_t value);
 extern const char dune_uaccess_start[], dune_uaccess_end[];
 extern const char dune_uaccess_failed[];
 
@@ -37,6 +38,14 @@ int dune_copy_out(dune_gva_t dst, const void *src, size_t len)
 int dune_clear_out(dune_gva_t dst, size_t len)
 {
 	if (!dune_access_ok(dst, len) || dune_uaccess_zero(pointer(dst), len))
+		return -EFAULT;
+	return 0;
+}
+
+int dune_store_out(dune_gva_t dst, uint64_t value)
+{
+	if (!dune_access_ok(dst, sizeof(value)) ||
+	    dune_uaccess_store(pointer(dst), value))
 		return -EFAULT;
 	return 0;
 }

@@ -22,6 +22,9 @@ int dune_copy_in(void *dst, dune_gva_t src, size_t len);
 int dune_copy_out(dune_gva_t dst, const void *src, size_t len);
 int dune_clear_out(dune_gva_t dst, size_t len);
 
+/* An aligned word, at once. 0 or -EFAULT. */
+int dune_store_out(dune_gva_t dst, uint64_t value);
+
 /*
  * Touches one byte without changing it, as a read or as a write: makes the
  * host bring the page in. 0 or -EFAULT.

@@ -7,7 +7,7 @@
 	.globl	dune_uaccess_start, dune_uaccess_end, dune_uaccess_failed
 	.hidden	dune_uaccess_start, dune_uaccess_end, dune_uaccess_failed
 	.hidden	dune_uaccess_copy, dune_uaccess_zero
-	.hidden	dune_uaccess_read, dune_uaccess_write
+	.hidden	dune_uaccess_read, dune_uaccess_write, dune_uaccess_store
 
 /* int dune_uaccess_copy(void *dst, const void *src, size_t len) */
 	.globl	dune_uaccess_copy
@@ -47,6 +47,15 @@ dune_uaccess_write:
 	xorl	%eax, %eax
 	ret
 	.size	dune_uaccess_write, . - dune_uaccess_write
+
+/* int dune_uaccess_store(void *p, uint64_t value) */
+	.globl	dune_uaccess_store
+	.type	dune_uaccess_store, @function
+dune_uaccess_store:
+	movq	%rsi, (%rdi)
+	xorl	%eax, %eax
+	ret
+	.size	dune_uaccess_store, . - dune_uaccess_store
 dune_uaccess_end:
 
 	.type	dune_uaccess_failed, @function

@@ -240,6 +240,16 @@ static int set_exitless(struct dune_policy *p, const char *arg,
 	return dune_err(-EINVAL, "%.64s: write auto, off or on", arg);
 }
 
+static int set_rewrite(struct dune_policy *p, const char *arg,
+		       dune_policy_add_fn *add)
+{
+	(void)add;
+	p->rewrite_off = strcmp(arg, "off") == 0;
+	if (!p->rewrite_off && strcmp(arg, "on") != 0)
+		return dune_err(-EINVAL, "%.64s: write on or off", arg);
+	return 0;
+}
+
 static int set_trace(struct dune_policy *p, const char *arg,
 		     dune_policy_add_fn *add)
 {
@@ -273,6 +283,7 @@ static const struct keyword {
 	{ .name = "deny", ARG_ONE, .set = set_deny },
 	{ .name = "fd", ARG_ONE, .set = set_fd },
 	{ .name = "exitless", ARG_ONE, .set = set_exitless },
+	{ .name = "rewrite", ARG_ONE, .set = set_rewrite },
 	{ .name = "stat", .flag = offsetof(struct dune_policy, stat) },
 	{ .name = "trace", ARG_MAYBE, .set = set_trace },
 	{ .name = "report", .flag = offsetof(struct dune_policy, report) },

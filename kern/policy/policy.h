@@ -51,6 +51,7 @@ struct dune_policy {
 	unsigned int procs;		/* processes, 0: no limit */
 
 	uint8_t exitless;		/* enum dune_exitless */
+	bool rewrite_off;		/* call sites stay as they are */
 
 	/* sandboxed plugins (libdune/sandbox): which calls, sys/strict.h */
 	bool strict;
@@ -120,8 +121,8 @@ typedef int dune_policy_add_fn(struct dune_policy *p, const char *path,
 /*
  * Sets one thing by its keyword, which is also the name of its option: ro,
  * rw, net, env, clearenv, cwd, mem, time, cpu-time, procs, fsize, allow, deny,
- * fd, exitless, stat, trace, report. arg is NULL when there is none. -EINVAL for an
- * unknown keyword or a bad argument, -E2BIG when full, what add returns; the
+ * fd, exitless, rewrite, stat, trace, report. arg is NULL when there is none.
+ * -EINVAL for an unknown keyword or a bad argument, -E2BIG when full, what add returns; the
  * message starts with the keyword.
  */
 int dune_policy_set(struct dune_policy *p, const char *keyword,

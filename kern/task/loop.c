@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "kern/err.h"
 #include "kern/gate/gate.h"
+#include "kern/gate/sites.h"
 #include "kern/report/report.h"
 #include "kern/sys/stats.h"
 #include "kern/sys/sys.h"
@@ -12,6 +13,7 @@
 
 __thread struct dune_task *dune_current;
 
+#define VECTOR_BP 3
 #define VECTOR_PF 14
 
 /* KVM_RUN may fail this often in a row before the page is looked into. */
@@ -49,6 +51,8 @@ static void serve_trap(struct dune_task *t)
 		if (fault == DUNE_FAULT_OK)
 			return;
 	}
+	if (c->trap_vector == VECTOR_BP && dune_site_stray(t))
+		return;
 	dune_signal_trap(t, fault);
 }
 
@@ -98,6 +102,7 @@ void dune_task_loop(struct dune_task *t)
 		       !t->exiting) {
 			/* before, so that a kick from now on is kept */
 			dune_vcpu_unkick(t->vcpu);
+			dune_site_leave(t);
 			dune_signal_deliver(t, restart);
 			restart = false;
 		}

@@ -8,7 +8,9 @@
  * it finds the vCPU: the table at the end says what holds from where on.
  *
  * soft: this runs in ring 3, so sysretq cannot be used and flags come back by
- * popf, on a stack in the mailbox since the caller's has a red zone.
+ * popf, on a stack in the mailbox since the caller's has a red zone. It starts
+ * with the entry of rewritten sites (kern/gate/), which jump there, at the
+ * address where every vCPU sees its own copy: rcx is set, r11 is not yet.
  */
 #include "kern/vm/mailbox.h"
 #include "kern/vm/ring0.h"
@@ -24,6 +26,13 @@
 
 	.macro entry_code soft
 90:
+	.if \soft
+	mov	%rsp, BOX(RSP)
+	lea	BOX(STACK_TOP), %rsp
+91:	pushfq
+	pop	%r11
+	mov	BOX(RSP), %rsp
+	.endif
 1:	cmp	$NR_GETPID, %eax
 	je	80f
 	cmp	$NR_GETTID, %eax
@@ -70,6 +79,8 @@
 	je	70f
 	test	$RFLAGS_TF, %r11d
 	jne	70f
+	decl	BOX(BUDGET)
+	js	70f
 	incl	BOX(COUNT_PID)
 81:	mov	BOX(PID), %eax
 	jmp	6b
@@ -77,6 +88,8 @@
 	je	70f
 	test	$RFLAGS_TF, %r11d
 	jne	70f
+	decl	BOX(BUDGET)
+	js	70f
 	incl	BOX(COUNT_TID)
 86:	mov	BOX(TID), %eax
 	jmp	6b
@@ -91,6 +104,10 @@
 	.macro places name, soft
 	.globl	dune_entry_\name\()_places
 dune_entry_\name\()_places:
+	.if \soft
+	.short	90b - 90b, DUNE_AT_SITE
+	.short	91b - 90b, DUNE_AT_SITE_STACK
+	.endif
 	.short	1b - 90b, DUNE_AT_ENTRY
 	.short	2b - 90b, DUNE_AT_POSTED
 	.short	5b - 90b, DUNE_AT_DONE

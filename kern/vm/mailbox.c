@@ -32,6 +32,7 @@ AT(open, DUNE_BOX_OPEN);
 AT(spins, DUNE_BOX_SPINS);
 AT(pid, DUNE_BOX_PID);
 AT(tid, DUNE_BOX_TID);
+AT(budget, DUNE_BOX_BUDGET);
 AT(rip, DUNE_BOX_RIP);
 AT(rflags, DUNE_BOX_RFLAGS);
 AT(rsp, DUNE_BOX_RSP);
@@ -59,6 +60,14 @@ static size_t code_size(const struct place *p)
 	return p->offset;
 }
 
+/* Where `syscall` enters; in front of it is what rewritten sites use. */
+static size_t call_offset(const struct place *p)
+{
+	while (p->what != DUNE_AT_ENTRY)
+		p++;
+	return p->offset;
+}
+
 int dune_mailbox_make(struct dune_vcpu *c)
 {
 	bool hard = c->vm->kind.native_ring0;
@@ -68,7 +77,8 @@ int dune_mailbox_make(struct dune_vcpu *c)
 		char room[sizeof(struct kvm_msrs) +
 			  sizeof(struct kvm_msr_entry)];
 	} msrs;
-	dune_gpa_t gpa;
+	dune_gpa_t gpa, root_gpa = 0;
+	uint64_t *root = NULL;
 	char *page;
 	int r;
 
@@ -79,13 +89,20 @@ int dune_mailbox_make(struct dune_vcpu *c)
 		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
 	memcpy(page, code, code_size(places(c)));
 	r = dune_ring0_map_mailbox(c->vm, gpa);
+	if (!r && !hard)
+		r = dune_ring0_own_root(c->vm, gpa, &root, &root_gpa);
 	if (r)
 		return r;
 	memset(&msrs, 0, sizeof(msrs));
 	msrs.head.nmsrs = 1;
-	dune_ring0_entry_msr(msrs.head.entries, gpa);
+	dune_ring0_entry_msr(msrs.head.entries, gpa + call_offset(places(c)));
 	if (ioctl(c->fd, KVM_SET_MSRS, &msrs) != 1)
 		return dune_err(-EIO, "KVM refused the system call MSRs");
+	if (root) {
+		c->root = root;
+		c->run->s.regs.sregs.cr3 = root_gpa;
+		c->edited = true;
+	}
 	c->entry = gpa;
 	c->box_owner = IDLE;
 	c->box = (struct dune_mailbox *)(page + DUNE_PAGE_SIZE);
@@ -115,6 +132,11 @@ void dune_mailbox_identity(struct dune_vcpu *c, uint32_t pid, uint32_t tid)
 {
 	SET(c->box->pid, pid);
 	SET(c->box->tid, tid);
+}
+
+void dune_mailbox_budget(struct dune_vcpu *c, int32_t answers)
+{
+	SET(c->box->budget, answers);
 }
 
 void dune_mailbox_counts(struct dune_vcpu *c, uint32_t *pids, uint32_t *tids)
@@ -154,6 +176,7 @@ bool dune_mailbox_take(struct dune_vcpu *c, struct dune_post *post)
 	post->nr = GET(m->nr);
 	for (i = 0; i < DUNE_ARRAY_SIZE(post->arg); i++)
 		post->arg[i] = GET(m->arg[i]);
+	post->rip = GET(m->rip);
 	return true;
 }
 
@@ -238,7 +261,9 @@ static enum dune_exit posted(struct dune_vcpu *c, bool waited)
 bool dune_mailbox_found(struct dune_vcpu *c, bool by_out, enum dune_exit *e)
 {
 	const struct place *first = places(c), *p = first;
-	uint64_t off = c->u.rip - (DUNE_RING0_GVA + c->entry);
+	uint64_t code = c->root && c->u.rip >= DUNE_SITES_GVA ?
+			DUNE_SITES_GVA : DUNE_RING0_GVA + c->entry;
+	uint64_t off = c->u.rip - code;
 
 	if (!c->box || off >= code_size(first))
 		return false;
@@ -256,6 +281,13 @@ bool dune_mailbox_found(struct dune_vcpu *c, bool by_out, enum dune_exit *e)
 	switch (p->what) {
 	case DUNE_AT_ENTRY:
 	case DUNE_AT_OUT:
+		*e = call_again(c, c->u.rax);
+		break;
+	case DUNE_AT_SITE_STACK:
+		c->u.rsp = GET(c->box->rsp);
+		/* fall through */
+	case DUNE_AT_SITE:
+		c->u.r11 = c->u.rflags;
 		*e = call_again(c, c->u.rax);
 		break;
 	case DUNE_AT_PID:

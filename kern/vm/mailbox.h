@@ -8,6 +8,10 @@
  * answer; when none comes in time it leaves by `out`, as without a mailbox.
  * Entry code also answers getpid and gettid by itself.
  *
+ * On a software KVM the two pages are also at DUNE_SITES_GVA, in page tables
+ * whose root is the vCPU's own: what runs there finds the mailbox of the vCPU it
+ * runs on, however it came there. That is where rewritten sites jump.
+ *
  * Where ring 0 is native only ring 0 can reach the page. On a software KVM the
  * entry code runs in ring 3: the program may write anything there at any time.
  * So nothing in the page is ever the truth for the host:
@@ -38,6 +42,7 @@
 #define DUNE_BOX_SPINS		132
 #define DUNE_BOX_PID		136
 #define DUNE_BOX_TID		140
+#define DUNE_BOX_BUDGET		144
 #define DUNE_BOX_RIP		192
 #define DUNE_BOX_RFLAGS		200
 #define DUNE_BOX_RSP		208
@@ -65,7 +70,9 @@
 #define DUNE_AT_OUT		7	/* at `out`: as ENTRY */
 #define DUNE_AT_WAIT		8	/* at the other `out`: as POSTED */
 #define DUNE_AT_SYSRET		9	/* after either: as LEAVE */
-#define DUNE_AT_NOTHING		10	/* behind the code */
+#define DUNE_AT_SITE		10	/* from a rewritten site: flags are live */
+#define DUNE_AT_SITE_STACK	11	/* the same, rsp is in the mailbox */
+#define DUNE_AT_NOTHING		12	/* behind the code */
 
 #ifndef __ASSEMBLER__
 
@@ -82,16 +89,18 @@ struct dune_mailbox {
 	uint32_t open;		/* somebody is there to post to */
 	uint32_t spins;		/* how often to look for the answer */
 	uint32_t pid, tid;	/* getpid's and gettid's answers, 0: none */
-	uint64_t pad2[6];
+	int32_t budget;		/* so many of them; then an exit */
+	uint32_t pad2[11];
 	/* written by the entry code: the caller's registers, counters */
 	uint64_t rip, rflags, rsp;
 	uint32_t pids, tids;	/* answers given */
 	uint64_t stack[36];
 };
 
-/* One call as it was posted: a copy. */
+/* One call as it was posted: a copy. rip: where it goes on, its word for it. */
 struct dune_post {
 	uint64_t nr, arg[6];
+	uint64_t rip;
 };
 
 /*
@@ -112,6 +121,8 @@ void dune_mailbox_open(struct dune_vcpu *vcpu, bool open);
 /* What the entry code answers by itself; 0: does not. */
 void dune_mailbox_identity(struct dune_vcpu *vcpu, uint32_t pid,
 			   uint32_t tid);
+/* How often; afterwards such a call leaves as any other. */
+void dune_mailbox_budget(struct dune_vcpu *vcpu, int32_t answers);
 
 /* What it has answered since the last look; the guest's word. */
 void dune_mailbox_counts(struct dune_vcpu *vcpu, uint32_t *pids,

@@ -21,6 +21,14 @@
 #define DUNE_PTE_NX	(1ul << 63)
 #define DUNE_PTE_ADDR	0x000ffffffffff000ul
 
+#define DUNE_PT_ENTRIES	512
+
+/* Which entry of a root maps va. */
+static inline unsigned int dune_pt_root_slot(dune_gva_t va)
+{
+	return va >> 39 & (DUNE_PT_ENTRIES - 1);
+}
+
 struct dune_pt {
 	dune_gpa_t root;
 	/* a zeroed table page, or NULL */

@@ -7,6 +7,7 @@
 #include "kern/vm/pagetable.h"
 
 extern const char dune_ring0_syscall_code[], dune_ring0_syscall_end[];
+extern const char dune_ring0_sites_code[], dune_ring0_sites_end[];
 extern const char dune_ring0_traps_code[], dune_ring0_traps_end[];
 
 /* 64-bit TSS (SDM vol. 3, 7.7) with the start of an I/O permission map. */
@@ -159,6 +160,43 @@ int dune_ring0_map_mailbox(struct dune_vm *vm, size_t offset)
 
 	return r ? r : map(vm, offset + DUNE_PAGE_SIZE,
 			   user | DUNE_PTE_W | DUNE_PTE_NX);
+}
+
+int dune_ring0_own_root(struct dune_vm *vm, size_t offset, uint64_t **root,
+			dune_gpa_t *gpa)
+{
+	const uint64_t *from = vm->pt.host(vm->pt.ctx, vm->pt.root);
+	const uint64_t flags = DUNE_PTE_U | DUNE_PTE_A | DUNE_PTE_D;
+	struct dune_pt own = vm->pt;
+	unsigned int i;
+	int r;
+
+	*root = vm->pt.alloc(vm->pt.ctx, gpa);
+	if (!*root)
+		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
+	/* what comes later is copied when it is missed: dune_vcpu_run() */
+	for (i = 0; i < DUNE_PT_ENTRIES; i++)
+		if (i != dune_pt_root_slot(DUNE_SITES_GVA))
+			(*root)[i] = __atomic_load_n(&from[i],
+						     __ATOMIC_ACQUIRE);
+	own.root = *gpa;
+	r = dune_pt_map(&own, DUNE_SITES_GVA, offset, flags);
+	return r ? r : dune_pt_map(&own, DUNE_SITES_GVA + DUNE_PAGE_SIZE,
+				   offset + DUNE_PAGE_SIZE,
+				   flags | DUNE_PTE_W | DUNE_PTE_NX);
+}
+
+int dune_vm_sites(struct dune_vm *vm)
+{
+	dune_gpa_t gpa;
+	char *page = dune_ring0_pages(vm, DUNE_PAGE_SIZE, &gpa);
+
+	if (!page)
+		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
+	memcpy(page, dune_ring0_sites_code,
+	       dune_ring0_sites_end - dune_ring0_sites_code);
+	return dune_pt_map(&vm->pt, DUNE_SITES_GVA, gpa,
+			   DUNE_PTE_U | DUNE_PTE_A | DUNE_PTE_D);
 }
 
 void dune_ring0_user_segments(struct kvm_sregs *s)

@@ -76,6 +76,12 @@ void dune_ring0_user_segments(struct kvm_sregs *sregs);
 unsigned int dune_ring0_msrs(struct kvm_msr_entry msr[DUNE_RING0_MSRS]);
 /* The entries of a mailbox at an offset of the area. */
 int dune_ring0_map_mailbox(struct dune_vm *vm, size_t offset);
+/*
+ * What rewritten sites jump to: the mailbox's code at DUNE_SITES_GVA, in tables
+ * whose root is *root and which else are the VM's; it and they need pages.
+ */
+int dune_ring0_own_root(struct dune_vm *vm, size_t offset, uint64_t **root,
+			dune_gpa_t *gpa);
 /* LSTAR, for entry code at an offset of the area. */
 void dune_ring0_entry_msr(struct kvm_msr_entry *msr, size_t offset);
 /* Pages from the area; NULL when it is used up. Thread-safe. */

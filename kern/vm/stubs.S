@@ -6,6 +6,8 @@
  * it goes on at sysretq. A software KVM runs this page in ring 3: there the
  * monitor goes back to rcx itself and sysretq is not reached.
  *
+ * Rewritten sites of a vCPU that has no mailbox: the same, from a jump.
+ *
  * Traps: one stub a vector, on the vCPU's IST stack. The port tells the
  * vector. What the monitor resolves goes on with iretq; else the monitor
  * sets all registers and the frame is forgotten.
@@ -19,6 +21,12 @@ dune_ring0_syscall_code:
 	out	%al, $DUNE_PORT_SYSCALL
 	sysretq
 dune_ring0_syscall_end:
+
+	.globl dune_ring0_sites_code, dune_ring0_sites_end
+dune_ring0_sites_code:
+	out	%al, $DUNE_PORT_SYSCALL
+	jmp	*%rcx
+dune_ring0_sites_end:
 
 	.balign DUNE_TRAP_STUB
 	.globl dune_ring0_traps_code, dune_ring0_traps_end

@@ -240,6 +240,12 @@ static enum dune_exit left_by_port(struct dune_vcpu *c)
 	if (run->io.port == DUNE_PORT_SYSCALL &&
 	    dune_mailbox_found(c, true, &e))
 		return e;
+	if (run->io.port == DUNE_PORT_SYSCALL && !c->root &&
+	    (rip == DUNE_SITES_GVA || rip == DUNE_SITES_GVA + DUNE_OUT_LEN)) {
+		c->u.rip = c->u.rcx;
+		c->u.r11 = c->u.rflags;
+		return DUNE_EXIT_SYSCALL;
+	}
 	if (run->io.port == DUNE_PORT_SYSCALL) {
 		if (rip != entry && rip != entry + DUNE_OUT_LEN) {
 			/* ring 3 used the port by itself: as without it */
@@ -287,7 +293,9 @@ static enum dune_exit left_by_signal(struct dune_vcpu *c)
 	if (dune_mailbox_found(c, false, &e))
 		return e;
 	c->user_mode = true;
-	if (off >= DUNE_RING0_SYSCALL &&
+	if (!c->root && c->u.rip == DUNE_SITES_GVA) {
+		c->user_mode = false;
+	} else if (off >= DUNE_RING0_SYSCALL &&
 	    off < DUNE_RING0_SYSCALL + DUNE_PAGE_SIZE) {
 		if (off < DUNE_RING0_SYSCALL + DUNE_OUT_LEN) {
 			c->user_mode = false;
@@ -371,10 +379,26 @@ static void enter_anew(struct dune_vcpu *c)
 	c->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
 }
 
+/*
+ * A fault where the VM's root has got an entry since a vCPU's own one was made.
+ * Entries are never taken back.
+ */
+static void sync_root(struct dune_vcpu *c)
+{
+	const uint64_t *from = c->vm->pt.host(c->vm->pt.ctx, c->vm->pt.root);
+	unsigned int i = dune_pt_root_slot(c->trap_cr2);
+
+	if (i != dune_pt_root_slot(DUNE_SITES_GVA))
+		__atomic_store_n(&c->root[i], __atomic_load_n(&from[i],
+				 __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+}
+
 static void prepare(struct dune_vcpu *c)
 {
 	struct kvm_regs *regs = &c->run->s.regs.regs;
 
+	if (c->root && c->last == DUNE_EXIT_TRAP)
+		sync_root(c);
 	if (c->edited) {
 		enter_anew(c);
 	} else if (c->last == DUNE_EXIT_SYSCALL) {

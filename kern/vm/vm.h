@@ -94,6 +94,7 @@ struct dune_vcpu {
 	/* mailbox.h; NULL: none, and its entry code is the VM's */
 	struct dune_mailbox *box;
 	size_t entry;		/* its entry code in the ring 0 area */
+	uint64_t *root;		/* its own root of the tables; NULL: the VM's */
 	uint32_t box_owner;	/* whose the vCPU's calls are now */
 	bool box_served;	/* by a proxy, which may take its calls */
 	uint32_t box_spins;	/* how long a posted call waits */
@@ -171,6 +172,13 @@ void *dune_vm_table_host(struct dune_vm *vm, dune_gpa_t gpa);
  * its own; the entries are the caller's. Once a VM; rebuild repeats it.
  */
 int dune_vm_vvar(struct dune_vm *vm, void *host, size_t size, dune_gpa_t *gpa);
+
+/*
+ * From now on rewritten sites may jump to DUNE_SITES_GVA on every vCPU; one
+ * with a mailbox has its own code there. Once a VM, for a software KVM. The
+ * tables' lock is held. -ENOMEM.
+ */
+int dune_vm_sites(struct dune_vm *vm);
 
 /* Makes KVM drop every cached translation, on all vCPUs. Thread-safe. */
 int dune_vm_forget(struct dune_vm *vm);
