@@ -25,6 +25,9 @@ struct dune_guest {
 	struct dune_handler *own;	/* DUNE_VEC_MAX of them, or NULL */
 	struct dune_vcpu_state *state;	/* emulated registers, or NULL */
 	struct dune_ring3 *ring3;	/* innermost dune_user_run(), or NULL */
+	struct dune_tf *ipi;		/* frame of the IPI in service, or NULL */
+	bool ipi_waits;			/* one, for room on the stack */
+	uint64_t pending[DUNE_VECTORS / 64];	/* IPIs: a bit a vector */
 };
 
 /* The thread's block in Dune mode, else NULL. */
@@ -74,7 +77,12 @@ uint64_t dune_guest_cr3(void);
 /* softdirty.c: what dune_self.clear_dirty is set to. */
 void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc);
 
-/* trap.c: what dune_percpu.dispatch is set to. */
+/* compat-apic.c: the handlers of tf have returned, and an IPI is or waits. */
+void dune_apic_done(struct dune_percpu *pc, const struct dune_tf *tf);
+
+/* trap.c: would anybody take a trap of that vector? */
+bool dune_trap_wanted(const struct dune_percpu *pc, unsigned int vector);
+/* What dune_percpu.dispatch is set to. */
 uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 			     uint64_t cr2, uint64_t from_user,
 			     struct dune_percpu *pc);

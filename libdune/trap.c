@@ -103,6 +103,8 @@ uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 
 	show_ring(tf, from_user);
 	ret = dispatch(tf, vector, vector == VEC_PF ? cr2 : 0, pc);
+	if (dune_guest_of(pc)->ipi || dune_guest_of(pc)->ipi_waits)
+		dune_apic_done(pc, tf);
 	if (pc->kick && !pc->hold)
 		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
 	if (ret != DUNE_RET_FAULT)
@@ -111,6 +113,13 @@ uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 }
 
 /* ---- registration ---- */
+
+bool dune_trap_wanted(const struct dune_percpu *pc, unsigned int vector)
+{
+	const struct dune_guest *g = (const void *)pc->guest;
+
+	return process[vector].fn || (g->own && g->own[vector].fn);
+}
 
 static void set_nofpu(struct dune_percpu *pc, unsigned int vector, bool yes)
 {

@@ -87,6 +87,7 @@ static void thread_main(struct dune_sthread *t)
 {
 	dune_current = &t->task;
 	t->task.tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	t->pc->tid = t->task.tid;
 	dune_signal_child(&t->task);
 	dune_self_loop(t);
 }
@@ -151,6 +152,7 @@ long dune_self_exit_thread(struct dune_task *task, struct dune_call *call)
 	if (dune_signal_hold(task) < 0)
 		return -DUNE_ERESTART;
 	dune_current = NULL;
+	t->pc->tid = 0;
 	__atomic_fetch_sub(&dune_self.active, 1, __ATOMIC_SEQ_CST);
 	dune_sthread_release(t);
 	dune_sthread_memory(t, &addr, &len);
@@ -258,6 +260,7 @@ static long clone_fork(struct dune_sthread *t, const struct birth *b)
 	if (b->flags & CLONE_SETTLS)
 		t->task.vcpu->fs_base = b->tls;
 	t->task.tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	t->pc->tid = t->task.tid;
 	dune_signal_child(&t->task);
 	return 0;
 }

@@ -55,6 +55,7 @@ void dune_self_native(struct dune_sthread *t)
 				  t->rseq.sig, 0, 0);
 	t->rseq.addr = 0;
 	t->active = false;
+	t->pc->tid = 0;
 	__atomic_fetch_sub(&dune_self.active, 1, __ATOMIC_SEQ_CST);
 	dune_current = NULL;
 	raw2(SYS_arch_prctl, ARCH_GET_FS, (long)&fs);

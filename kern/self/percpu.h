@@ -135,6 +135,8 @@ struct dune_percpu {
 	void (*to_user)(struct dune_tf *tf) __attribute__((noreturn));
 	void (*resume)(struct dune_tf *tf) __attribute__((noreturn));
 
+	uint64_t tid;		/* host side: who is in Dune mode here, or 0 */
+
 	/* ---- the guest side's own, opaque to the stubs ---- */
 	uint64_t guest[64];	/* libdune/guest.h: struct dune_guest */
 };

@@ -367,6 +367,7 @@ int dune_self_enter_thread(struct dune_sthread *t)
 	t->pc->kern_fs = t->pc->user_fs = c->fs_base;
 	t->pc->in_user = 0;
 	task->tid = dune_host_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	t->pc->tid = task->tid;
 	task->slot_full = 0;
 	task->held = 0;
 	task->temp_mask_set = false;

@@ -148,7 +148,7 @@ static inline uintptr_t dune_stack_addr_to_pa(void *ptr)
 
 /*
  * User-level IPIs. Every thread in Dune mode has a number as long as it is
- * there; it has nothing to do with the processor's own APIC.
+ * there; it has nothing to do with the processor's own APIC. ~0: not in Dune mode.
  */
 DUNE_API uint32_t dune_apic_id(void);
 
@@ -158,17 +158,20 @@ DUNE_API uint32_t dune_apic_id(void);
  * ring, or a blocking system call, which is restarted as after a signal
  * with SA_RESTART. While such a handler runs, until it returns or calls
  * dune_apic_eoi(), others of the thread wait; the same vector waits once. A
- * vector without a handler is dropped. The thread is told by signal 64 (SIGRTMAX),
- * which the program may use as well; while it has that blocked, interrupts
- * wait. 0; -EINVAL: vector; -ESRCH: no such thread in Dune mode; -EAGAIN:
- * the user's limit of queued signals; -EPERM outside Dune mode.
+ * vector without a handler is dropped. cli does not keep them away.
+ *
+ * The thread is told by signal 64 (SIGRTMAX): its handler is the library's from the
+ * first call on, and passes on to the program's what is not an interrupt;
+ * while the program has it blocked, interrupts wait. 0; -EINVAL: vector; -ESRCH:
+ * no such thread in Dune mode; -EAGAIN: the user's limit of queued signals;
+ * -EPERM outside Dune mode.
  */
 DUNE_API int dune_apic_send_ipi(uint8_t vector, uint32_t dest);
 DUNE_API void dune_apic_eoi(void);
 
 /*
- * The number of the thread in Dune mode that ran last on a processor. 0 and
- * *error (may be NULL) true when there is none.
+ * The number of a thread in Dune mode that ran last on this processor. 0 and
+ * *error (may be NULL) true when there is none. Reads /proc: not for handlers.
  */
 DUNE_API uint32_t apic_id_for_cpu(uint32_t cpu, bool *error);
 
