@@ -63,6 +63,7 @@ LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
 	       signal_trap.c sigframe.c))
 LIB_S	:= $(wildcard libdune/*.S kern/self/*.S kern/vm/*.S) \
 	   kern/mm/uaccess_copy.S kern/task/hostcall.S
+include libdune/sandbox/sandbox.mk
 LIB_O	:= $(call obj,pic,$(LIB_C) $(LIB_S))
 SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 
@@ -204,7 +205,7 @@ clean:
 	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz \
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
-		$(B)/exports $(B)/dune-run $(B)/dune-check
+		$(B)/exports $(B)/sandbox $(B)/dune-run $(B)/dune-check
 
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5,$(wildcard man/*.$(n)))

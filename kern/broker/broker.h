@@ -60,6 +60,11 @@ int dune_broker_create(struct dune_broker **b, const struct dune_policy *p,
 		       int *client);
 /* Closes and frees; clients get -EPIPE from then on. */
 void dune_broker_destroy(struct dune_broker *b);
+/* The sandbox's first processes are children of this one, not the caller's. */
+void dune_broker_parent(struct dune_broker *b, pid_t parent);
+/* fn is told of each new process; from within dune_broker_serve(). */
+void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
+			 void *ctx);
 /* The first process, just forked by the caller. */
 int dune_broker_adopt(struct dune_broker *b, pid_t pid);
 /* The descriptor to poll for POLLIN. */

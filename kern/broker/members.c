@@ -97,7 +97,8 @@ int dune_members_add(struct dune_members *m, pid_t pid)
 	if (pidfd < 0)
 		return -errno;
 	parent = parent_of(pid);
-	if (parent != getpid() && !dune_members_find(m, parent))
+	if (parent != (m->parent ? m->parent : getpid()) &&
+	    !dune_members_find(m, parent))
 		goto refuse;
 	/* alive now: pid meant this process all the time */
 	if (!alive(pidfd)) {

@@ -42,13 +42,14 @@ struct dune_members {
 	int epoll;		/* every pidfd is in it, by pid */
 	struct dune_member *v;
 	unsigned int n, cap;
+	pid_t parent;		/* its children belong to it; 0: the caller */
 };
 
 /* The member with this pid if it is alive now, else NULL. */
 struct dune_member *dune_members_find(struct dune_members *m, pid_t pid);
 /*
  * Takes up a process if it descends from the sandbox: its parent is a member,
- * or the caller (to whom orphans fall). 0, -ESRCH, -EPERM, -ENOMEM.
+ * or `parent` (to whom orphans fall). 0, -ESRCH, -EPERM, -ENOMEM.
  */
 int dune_members_add(struct dune_members *m, pid_t pid);
 void dune_members_free(struct dune_members *m);

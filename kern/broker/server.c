@@ -22,6 +22,8 @@ struct dune_broker {
 	unsigned int leave;		/* forks allowed, not born yet */
 	uint64_t leave_ns;		/* when the last was */
 	bool ending;
+	void (*born)(void *ctx, pid_t pid);
+	void *born_ctx;
 	struct dune_stats total;
 	struct {
 		struct dune_broker_request r;
@@ -83,6 +85,18 @@ void dune_broker_destroy(struct dune_broker *b)
 	close(b->members.epoll);
 	close(b->sock);
 	free(b);
+}
+
+void dune_broker_parent(struct dune_broker *b, pid_t parent)
+{
+	b->members.parent = parent;
+}
+
+void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
+			 void *ctx)
+{
+	b->born = fn;
+	b->born_ctx = ctx;
 }
 
 int dune_broker_adopt(struct dune_broker *b, pid_t pid)
@@ -188,6 +202,8 @@ static void handle(struct dune_broker *b, size_t len, pid_t asker, int to)
 	case DUNE_BROKER_BORN:
 		if (b->leave)
 			b->leave--;
+		if (b->born && !err)
+			b->born(b->born_ctx, asker);
 		return;
 	case DUNE_BROKER_PROC:
 		if (!err)

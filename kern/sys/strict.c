@@ -84,10 +84,13 @@ static bool is_loading(void)
 {
 	uint32_t pid = dune_own(SYS_getpid);
 
-	for (size_t i = 0; phase && i < DUNE_PHASE_PIDS; i++)
-		if (__atomic_load_n(&phase->loading[i], __ATOMIC_ACQUIRE) ==
-		    pid)
+	for (size_t i = 0; phase && i < DUNE_PHASE_PIDS; i++) {
+		uint32_t who = __atomic_load_n(&phase->loading[i],
+					       __ATOMIC_ACQUIRE);
+
+		if (who == pid || who == ~0u)
 			return true;
+	}
 	return false;
 }
 

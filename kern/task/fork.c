@@ -120,12 +120,12 @@ static pid_t fork_sibling(void)
  */
 static pid_t fork_with(struct dune_proc *p, int exit_signal)
 {
-	if (p->policy->siblings && p->threads == 1)
-		return fork_sibling();
-	if (exit_signal == SIGCHLD)
+	bool siblings = p->policy->siblings;
+
+	if (exit_signal == SIGCHLD && !siblings)
 		return fork();
 	if (p->threads == 1)
-		return syscall(SYS_clone, exit_signal, 0, NULL, NULL, 0);
+		return siblings ? fork_sibling() : syscall(SYS_clone, exit_signal, 0, NULL, NULL, 0);
 	errno = EINVAL;
 	return -1;
 }

@@ -1,0 +1,363 @@
+/* The path of a call: lanes, turns, waiting, callbacks. */
+#include "libdune/sandbox/internal.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include "kern/err.h"
+
+/* Looks for an answer before the thread sleeps: some 50 us. */
+#define SPINS		2000
+/* Between two looks at the clock while it looks. */
+#define CLOCK_LOOKS	256
+#define SECOND		1000000000ul
+/* Between two looks at a CPU clock, at least. */
+#define CPU_SLICE	1000000ul
+
+/* Its address tells threads apart. */
+static __thread char mark __attribute__((tls_model("initial-exec")));
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec t;
+
+	if (clock_gettime(clock, &t))
+		return 0;
+	return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+/* The CPU clock of a process: clock_getcpuclockid(3). */
+static clockid_t cpu_clock(pid_t pid)
+{
+	return (clockid_t)(~(unsigned int)pid << 3 | 2);
+}
+
+/* ---- lanes ---- */
+
+static bool try_lane(struct dune_lane *l)
+{
+	const void *none = NULL;
+
+	return __atomic_compare_exchange_n(&l->owner, &none, &mark, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static int any_lane(struct dune_sandbox *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->o.callers; i++)
+		if (try_lane(&s->lane[i]))
+			return i;
+	return -1;
+}
+
+static int wait_for_lane(struct dune_sandbox *s)
+{
+	int lane;
+
+	pthread_mutex_lock(&s->lock);
+	__atomic_fetch_add(&s->waiters, 1, __ATOMIC_SEQ_CST);
+	while ((lane = any_lane(s)) < 0)
+		pthread_cond_wait(&s->freed, &s->lock);
+	__atomic_fetch_sub(&s->waiters, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&s->lock);
+	return lane;
+}
+
+static int own_lane(const struct dune_sandbox *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->o.callers; i++)
+		if (__atomic_load_n(&s->lane[i].owner, __ATOMIC_RELAXED) ==
+		    &mark)
+			return i;
+	return -1;
+}
+
+int dune_lane_take(struct dune_sandbox *s)
+{
+	int lane = own_lane(s);
+	struct dune_lane *l;
+
+	if (lane >= 0) {
+		s->lane[lane].depth++;
+		return lane;
+	}
+	lane = any_lane(s);
+	if (lane < 0)
+		lane = wait_for_lane(s);
+	l = &s->lane[lane];
+	l->depth = 1;
+	l->deadline = s->o.wall_ns ? now(CLOCK_MONOTONIC) + s->o.wall_ns : 0;
+	l->cpu_limit = s->o.cpu_ns ?
+		       now(cpu_clock(s->box->pid)) + s->o.cpu_ns : 0;
+	return lane;
+}
+
+static void free_lane(struct dune_sandbox *s, struct dune_lane *l)
+{
+	__atomic_store_n(&l->owner, NULL, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&s->waiters, __ATOMIC_SEQ_CST))
+		return;
+	pthread_mutex_lock(&s->lock);
+	pthread_cond_broadcast(&s->freed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void dune_lane_give(struct dune_sandbox *s, int lane)
+{
+	if (--s->lane[lane].depth == 0)
+		free_lane(s, &s->lane[lane]);
+}
+
+int dune_sandbox_stop(struct dune_sandbox *s)
+{
+	unsigned int i;
+
+	if (own_lane(s) >= 0)
+		return dune_err(-EBUSY, "sandbox: not from within a callback");
+	pthread_mutex_lock(&s->lock);
+	__atomic_fetch_add(&s->waiters, 1, __ATOMIC_SEQ_CST);
+	for (i = 0; i < s->o.callers; i++)
+		while (!try_lane(&s->lane[i]))
+			pthread_cond_wait(&s->freed, &s->lock);
+	__atomic_fetch_sub(&s->waiters, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&s->lock);
+	for (i = 0; i < s->o.callers; i++) {
+		s->lane[i].depth = 1;
+		s->lane[i].deadline = s->lane[i].cpu_limit = 0;
+	}
+	return 0;
+}
+
+void dune_sandbox_go(struct dune_sandbox *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->o.callers; i++)
+		free_lane(s, &s->lane[i]);
+}
+
+/* ---- waiting for the guest ---- */
+
+/* Nanoseconds until the next look at the clocks; 0: over, and *why. */
+static uint64_t time_left(const struct dune_lane *l, const struct dune_box *b,
+			  enum dune_cause *why)
+{
+	uint64_t left = SECOND, t;
+
+	if (l->deadline) {
+		t = now(CLOCK_MONOTONIC);
+		*why = DUNE_CAUSE_WALL_TIME;
+		if (t >= l->deadline)
+			return 0;
+		if (l->deadline - t < left)
+			left = l->deadline - t;
+	}
+	if (l->cpu_limit) {
+		t = now(cpu_clock(b->pid));
+		*why = DUNE_CAUSE_CPU_TIME;
+		if (t >= l->cpu_limit)
+			return 0;
+		/* it may have several threads */
+		t = (l->cpu_limit - t) / 4;
+		if (t < left)
+			left = t > CPU_SLICE ? t : CPU_SLICE;
+	}
+	return left;
+}
+
+static int died(const struct dune_box *b)
+{
+	return dune_err(b->error, "plugin: ended by %s; dune_sandbox_report() "
+			"says more", dune_cause_name(b->cause));
+}
+
+static int kill_box(struct dune_box *b, enum dune_cause why)
+{
+	dune_box_kill(b, why);
+	return died(b);
+}
+
+static void sleep_on(struct dune_ch_slot *slot, uint32_t seen, uint64_t ns)
+{
+	struct timespec limit = {
+		.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND,
+	};
+
+	__atomic_store_n(&slot->host_sleeps, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&slot->to_host.seq, __ATOMIC_SEQ_CST) == seen)
+		syscall(SYS_futex, &slot->to_host.seq, FUTEX_WAIT, seen,
+			&limit, NULL, 0);
+	__atomic_store_n(&slot->host_sleeps, 0, __ATOMIC_RELAXED);
+}
+
+/* Until the guest has answered turn seq. 0 or how the box ended. */
+static int wait_answer(struct dune_lane *l, struct dune_box *b,
+		       struct dune_ch_slot *slot, uint32_t seq)
+{
+	unsigned int spins = b->family->engine->one_cpu ? 0 : SPINS, i;
+	bool limits = l->deadline || l->cpu_limit, slept = false;
+	enum dune_cause why;
+	uint64_t left;
+	uint32_t seen;
+
+	for (i = 1; ; i++) {
+		seen = __atomic_load_n(&slot->to_host.seq, __ATOMIC_ACQUIRE);
+		if (seen == seq)
+			break;
+		if (dune_box_dead(b))
+			return died(b);
+		if (i < spins && (i % CLOCK_LOOKS || !limits)) {
+			__builtin_ia32_pause();
+			continue;
+		}
+		left = time_left(l, b, &why);
+		if (!left)
+			return kill_box(b, why);
+		if (i < spins)
+			continue;
+		sleep_on(slot, seen, left);
+		slept = true;
+	}
+	l->sleeps += slept;
+	return 0;
+}
+
+/*
+ * Hands the turn over and takes the answer: the first cache line of it, and
+ * the first floating-point word. Copied once; nothing of it is read again.
+ */
+static int turn(struct dune_sandbox *s, int lane, struct dune_box *b,
+		struct dune_ch_msg *answer)
+{
+	struct dune_ch_slot *slot = &b->ch->slot[lane];
+	uint32_t seq = ++b->seq[lane];
+	int r;
+
+	__atomic_exchange_n(&slot->to_guest.seq, seq, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED)) {
+		syscall(SYS_futex, &slot->to_guest.seq, FUTEX_WAKE, 1, NULL,
+			NULL, 0);
+		s->lane[lane].wakes++;
+	}
+	r = wait_answer(&s->lane[lane], b, slot, seq);
+	if (r)
+		return r;
+	memcpy(answer, &slot->to_host, offsetof(struct dune_ch_msg, fp));
+	answer->fp[0] = slot->to_host.fp[0];
+	__asm__ volatile("" ::: "memory");
+	return 0;
+}
+
+/* ---- callbacks ---- */
+
+/* Serves one and answers it: what comes next is in *m. */
+static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
+			  struct dune_ch_msg *m)
+{
+	struct dune_ch_slot *slot = &b->ch->slot[lane];
+	struct dune_ch_msg *to = &slot->to_guest;
+	uint64_t value[DUNE_ARGS_MAX], result = 0;
+	const struct dune_host_callback *c;
+	int err, r;
+
+	if (m->fn >= s->stubs)
+		return kill_box(b, DUNE_CAUSE_PROTOCOL);
+	c = &s->callback[m->fn];
+	memcpy(m->fp, slot->to_host.fp, sizeof(m->fp));
+	memcpy(m->stack, slot->to_host.stack, sizeof(m->stack));
+	__asm__ volatile("" ::: "memory");
+	dune_marshal_callback(m, c->c.arg, c->c.args, value);
+	s->lane[lane].callbacks++;
+	err = c->c.fn(s, c->ctx, value, &result);
+	/* it may have called in, and that may have been the end */
+	if (dune_box_dead(b))
+		return died(b);
+	to->kind = err ? DUNE_CH_UNWIND : DUNE_CH_RESUME;
+	to->gp[0] = to->fp[0] = result;
+	r = turn(s, lane, b, m);
+	if (r || !err)
+		return r;
+	if (m->kind != DUNE_CH_FAILED)
+		return kill_box(b, DUNE_CAUSE_PROTOCOL);
+	return err < 0 ? err : -EINVAL;
+}
+
+/* From the host's message to the plugin's result. */
+static int run(struct dune_sandbox *s, int lane, struct dune_box *b,
+	       struct dune_ch_msg *m)
+{
+	int r = turn(s, lane, b, m);
+
+	while (!r && m->kind == DUNE_CH_CALLBACK)
+		r = serve_callback(s, lane, b, m);
+	if (!r && m->kind != DUNE_CH_RETURN)
+		r = kill_box(b, DUNE_CAUSE_PROTOCOL);
+	return r;
+}
+
+/* ---- what the other files use ---- */
+
+static int stale(void)
+{
+	return dune_err(-ESTALE, "sandbox: dead; dune_sandbox_reset() brings "
+			"it back");
+}
+
+int dune_lane_op(struct dune_sandbox *s, int lane, enum dune_ch_op op,
+		 const uint64_t *in, uint64_t *out)
+{
+	struct dune_box *b = s->box;
+	struct dune_ch_msg *to = &b->ch->slot[lane].to_guest;
+	struct dune_ch_msg m;
+	int r;
+
+	if (dune_box_dead(b))
+		return stale();
+	to->kind = DUNE_CH_OP;
+	to->fn = op;
+	memcpy(to->gp, in, 3 * sizeof(*in));
+	r = run(s, lane, b, &m);
+	if (!r)
+		memcpy(out, m.gp, 2 * sizeof(*out));
+	return r;
+}
+
+int dune_call(const struct dune_function *f, enum dune_type type,
+	      uint64_t *result, const struct dune_value *arg,
+	      unsigned int args)
+{
+	struct dune_sandbox *s = f->box;
+	struct dune_ch_msg *to, m;
+	struct dune_box *b;
+	int lane, r;
+
+	if (f->addr.v < GUEST_LO || f->addr.v >= GUEST_HI)
+		return dune_err(-EINVAL, "function: %#lx is no address of a "
+				"sandbox", (unsigned long)f->addr.v);
+	lane = dune_lane_take(s);
+	b = s->box;
+	if (dune_box_dead(b)) {
+		r = stale();
+		goto out;
+	}
+	to = &b->ch->slot[lane].to_guest;
+	r = dune_marshal_call(to, arg, args);
+	if (r)
+		goto out;
+	to->fn = f->addr.v;
+	s->lane[lane].calls++;
+	r = run(s, lane, b, &m);
+	if (!r && result)
+		*result = type == DUNE_DOUBLE || type == DUNE_FLOAT ?
+			  m.fp[0] : m.gp[0];
+out:
+	dune_lane_give(s, lane);
+	return r;
+}

@@ -1,0 +1,103 @@
+/*
+ * The memory that host and runner share: slots with a message each way, then
+ * the transfer heap. Everything in it may be changed by the guest at any time.
+ *
+ * Turns on a slot alternate, the host begins: it writes to_guest and then its
+ * seq, one more than before; the guest answers in to_host with the same seq.
+ */
+#ifndef DUNE_SANDBOX_CHANNEL_H
+#define DUNE_SANDBOX_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where it is in the guest: fixed, so that nobody has to be believed. */
+#define DUNE_CH_BASE	0x200000000000ul
+/* Shared buffers are mapped from here on, at places the host chooses. */
+#define DUNE_CH_SHARES	0x210000000000ul
+#define DUNE_CH_SHARES_END 0x280000000000ul
+
+#define DUNE_CH_SLOTS	16
+#define DUNE_CH_GP	6	/* integer arguments in registers */
+#define DUNE_CH_FP	8
+#define DUNE_CH_STACK	16	/* words of arguments on the stack */
+#define DUNE_CH_TEXT	1024
+
+/* Descriptors of the runner. */
+#define DUNE_CH_FD	3	/* the channel; closed once mapped */
+#define DUNE_CH_SOCKET	4	/* brings descriptors */
+
+enum dune_ch_kind {
+	/* from the host */
+	DUNE_CH_CALL = 1,	/* fn, fps, stacks, gp, fp, stack */
+	DUNE_CH_OP,		/* fn: enum dune_ch_op; gp, text */
+	DUNE_CH_RESUME,		/* a callback's result in gp[0], fp[0] */
+	DUNE_CH_UNWIND,		/* a callback has failed */
+	/* from the guest */
+	DUNE_CH_RETURN,		/* gp[0]: rax, fp[0]: xmm0; op: its result */
+	DUNE_CH_CALLBACK,	/* fn: its number; gp, fp, stack */
+	DUNE_CH_FAILED,		/* an unwound call */
+};
+
+enum dune_ch_op {
+	DUNE_OP_LOAD = 1,	/* text: path, gp[0]: flags; -> handle or 0, text */
+	DUNE_OP_LOAD_FD,	/* the same from a descriptor of the socket */
+	DUNE_OP_SYMBOL,		/* gp[0]: handle, text: name; -> gp[0]: found,
+				 * gp[1]: address */
+	DUNE_OP_SHARE,		/* gp[0]: address, gp[1]: size, gp[2]: prot; a
+				 * descriptor comes by the socket; -> 0, errno */
+	DUNE_OP_UNSHARE,	/* gp[0]: address, gp[1]: size; -> 0 */
+	DUNE_OP_FREEZE,		/* becomes a template; says 0 first */
+	DUNE_OP_STOP,		/* this slot's thread ends, after it said 0 */
+};
+
+struct dune_ch_msg {
+	uint32_t seq;
+	uint8_t kind;		/* enum dune_ch_kind */
+	uint8_t fps;		/* how many of fp[] are set */
+	uint8_t stacks;		/* and of stack[] */
+	uint8_t zero;
+	uint64_t fn;
+	uint64_t gp[DUNE_CH_GP];
+	/* a cache line so far, which is all that most calls need */
+	uint64_t fp[DUNE_CH_FP];
+	uint64_t stack[DUNE_CH_STACK];
+};
+
+struct dune_ch_slot {
+	struct dune_ch_msg to_guest;
+	struct dune_ch_msg to_host;
+	uint32_t guest_sleeps __attribute__((aligned(64)));
+	uint32_t host_sleeps __attribute__((aligned(64)));
+	char text[DUNE_CH_TEXT] __attribute__((aligned(64)));
+} __attribute__((aligned(4096)));
+
+enum {
+	DUNE_CH_READY = 1,
+	DUNE_CH_DEAD,			/* the host's word, for its own */
+	DUNE_CH_NO_FORK,		/* the template could not fork */
+};
+
+struct dune_ch_head {
+	/* the host's, for the runner */
+	uint64_t size;		/* of it all */
+	uint64_t stack;		/* of the other slots' threads */
+	uint32_t slots;
+	uint32_t spins;		/* looks before a thread sleeps; 0 with one CPU */
+	/* the runner's, for the host */
+	uint32_t ready __attribute__((aligned(64)));	/* futex, DUNE_CH_... */
+	uint64_t callback;	/* address of its callback entry */
+};
+
+struct dune_ch {
+	struct dune_ch_head head __attribute__((aligned(4096)));
+	struct dune_ch_slot slot[DUNE_CH_SLOTS];
+	/* the heap follows */
+};
+
+#define DUNE_CH_HEAP	sizeof(struct dune_ch)
+
+_Static_assert(offsetof(struct dune_ch_msg, fp) == 64, "one cache line");
+_Static_assert(sizeof(struct dune_ch) == 4096 * (DUNE_CH_SLOTS + 1), "pages");
+
+#endif

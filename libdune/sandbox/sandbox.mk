@@ -1,0 +1,29 @@
+# Included by the Makefile: plugin sandboxes. The monitor and the runner are
+# programs of their own, which libdune brings along as data.
+
+BOX	:= libdune/sandbox
+# Not the library's: programs, and what their build makes of them.
+BOX_LIB	:= $(filter-out %/monitor.c %/runner.c, \
+	     $(wildcard $(BOX)/*.c))
+LIB_C	+= $(BOX_LIB) $(addprefix kern/,broker/server.c broker/members.c \
+	     broker/files.c sys/stats.c)
+LIB_S	+= $(BOX)/blobs.S
+
+$(B)/sandbox/monitor.full: $(call obj,obj,$(BOX)/monitor.c) $(B)/libkern.a
+	@echo "  LD      $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDSTATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/sandbox/monitor: $(B)/sandbox/monitor.full
+	$(Q)objcopy --strip-all $< $@
+$(B)/sandbox/runner: $(call obj,obj,$(BOX)/runner.c $(BOX)/invoke.S)
+	@echo "  LD      $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie -pthread -Wl,-z,relro,-z,now $(LDFLAGS) \
+		-o $@ $^ -ldl
+
+BLOBS	:= -DDUNE_MONITOR='"$(B)/sandbox/monitor"' \
+	   -DDUNE_RUNNER='"$(B)/sandbox/runner"'
+$(foreach d,pic self-asan self-fuzz,$(B)/$(d)/$(BOX)/blobs.o): \
+	CPPFLAGS += $(BLOBS)
+$(foreach d,pic self-asan self-fuzz,$(B)/$(d)/$(BOX)/blobs.o): \
+	$(B)/sandbox/monitor $(B)/sandbox/runner
