@@ -16,6 +16,8 @@ tr.first td { border-top: 1px solid #ccc; }
 td.n { text-align: right; white-space: nowrap;
 	font-variant-numeric: tabular-nums; }
 td.who { white-space: nowrap; }
+.legend { font-size: 13px; margin: .5em 0; }
+.legend span { white-space: nowrap; margin-right: 1.2em; }
 .failed { color: #a00; }
 small { color: #666; }
 svg { max-width: 100%%; height: auto; display: block; margin: .8em 0; }
@@ -43,13 +45,14 @@ of native" is throughput.
 both sides run inside, so ratios mean something and absolute times do not. Its
 emulated processor makes leaving a virtual machine dear, and page walks and
 calls of the kernel cheap, compared with a real one: a ratio there is a hint,
-a count (last table) is the truth.
+a count (last tables) is the truth.
 <li>A <b>software KVM</b> has no hardware virtualization below it: ring 0 is
 emulated, an exit costs tens of microseconds instead of one or two.
 <li>What could not be measured says why.
 </ul>
 <h2>The machines</h2>
 %(machines)s
+%(busy)s
 %(notes)s
 <p><small>Versions: %(peers)s</small></p>
 <h2>Tables</h2>

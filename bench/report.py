@@ -197,6 +197,20 @@ def terminal_paper(data, out):
                       file=out)
 
 
+def busy(data):
+    """A warning if others used this machine when it began."""
+    machine = data["places"].get(HERE, {})
+    load, n = machine.get("load at the start"), machine.get("processors")
+    try:
+        if float(load) < int(n) / 2:
+            return ""
+    except (TypeError, ValueError):
+        return ""
+    return ("This machine was busy with other things (load %s on %s "
+            "processors): the ratios are rough and the times too long." %
+            (load, n))
+
+
 def terminal(data, out):
     for place, machine in data["places"].items():
         print("\n%s:" % PLACES[place], file=out)
@@ -209,10 +223,10 @@ def terminal(data, out):
             lost = g.lost()
             if table.grid:
                 columns, rows = g.grid()
-                print("%-14s" % g.rows[0][1] + "".join(
+                print("%-36s" % g.rows[0][1] + "".join(
                     "%28s" % c for c in columns), file=out)
                 for name, cells in rows:
-                    print("%-14s" % name + "".join(
+                    print("%-36s" % name + "".join(
                         "%28s" % grid_text(c) for c in cells), file=out)
             for name, unit, cells in [] if table.grid else g.rows:
                 label = name
@@ -227,13 +241,16 @@ def terminal(data, out):
                             "(%s .. %s)" % (quantity(c.low, unit),
                                             quantity(c.high, unit))
                             if len(c.samples) > 1 else "", times(c))
+                    if len(label) > 40:
+                        print(label, file=out)
+                        label = ""
                     print("%-40s %-22s %s" % (label, c.who, text.rstrip()),
                           file=out)
                     label = ""
             for who, reason in lost.items():
                 print("%s, all rows: failed: %s" % (who, reason), file=out)
     terminal_paper(data, out)
-    for note in data["notes"]:
+    for note in filter(None, [busy(data), *data["notes"]]):
         print("\nnote: " + note, file=out)
 
 
@@ -335,6 +352,7 @@ def html_page(data, draw):
         "when": esc(data.get("when", "")), "machines": "\n".join(machines),
         "quick": "<p class=failed>Measured with QUICK=1: few rounds, small "
                  "data; not for quoting.</p>" if data.get("quick") else "",
+        "busy": "<p class=failed>%s</p>" % busy(data) if busy(data) else "",
         "toc": "\n".join(toc), "paper": html_paper(data),
         "notes": "<ul>%s</ul>" % notes if notes else "", "peers": peers,
         "body": "\n".join(body)}
