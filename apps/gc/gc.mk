@@ -34,3 +34,5 @@ $(B)/tests/dune-so/collector: tests/dune/prog/collector.c $(GC_C) \
 	@echo "  GUEST   $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GC_PROG) -o $@ $(filter %.c %.so,$^) -Wl,-rpath,'$$ORIGIN/../..'
+
+include bench/gc/gc.mk

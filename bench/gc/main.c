@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "bench/gc/mem.h"
 #include "bench/gc/work.h"
@@ -23,6 +24,16 @@ uint64_t bench_ns(void)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
+/* Of the whole process: what a busy machine does not make longer. */
+static uint64_t cpu_ns(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000ull +
+	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000ull;
+}
+
 void bench_pause(uint64_t ns)
 {
 	if (n_pauses < MAX_PAUSES)
@@ -34,7 +45,7 @@ int main(int argc, char **argv)
 	unsigned int size = argc > 3 ? atoi(argv[3]) : 100;
 	const struct work *w;
 	const char *why;
-	uint64_t since;
+	uint64_t since, cpu;
 	size_t i;
 
 	for (w = works; argc >= 3 && w->name; w++)
@@ -50,9 +61,11 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	works_begin();
+	cpu = cpu_ns();
 	since = bench_ns();
 	w->run(size);
 	printf("{\"total\": %lu", bench_ns() - since);
+	printf(", \"cpu\": %lu", cpu_ns() - cpu);
 	mem_report();
 	printf(", \"pauses\": [");
 	for (i = 0; i < n_pauses; i++)

@@ -1,5 +1,6 @@
 /*
  * apps/gc, over what `what` names; "-inc" after it: full collections in steps.
+ * BENCH_NURSERY_MB in the environment: a nursery of so many MiB, not 8.
  */
 #include "bench/gc/mem.h"
 
@@ -31,8 +32,11 @@ static const struct {
 const char *mem_begin(const char *what)
 {
 	struct gc_options o = { .heap_max = 512ul << 20, .paused = on_pause };
+	const char *mb = getenv("BENCH_NURSERY_MB");
 	size_t i, n = strcspn(what, "-");
 
+	if (mb)
+		o.nursery = (size_t)atoi(mb) << 20;
 	if (!strcmp(what + n, "-inc"))
 		o.flags |= GC_INCREMENTAL;
 	else if (what[n])

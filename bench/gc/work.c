@@ -80,7 +80,8 @@ static struct tree *long_lived;
 
 static void trees(unsigned int size)
 {
-	const int stretch = 18, lived = 16;
+	/* A small run is for an emulated machine. */
+	const int stretch = size < 10 ? 15 : 18, lived = size < 10 ? 15 : 16;
 	int depth, i, n;
 	struct tree *t;
 	double *array;
@@ -91,8 +92,8 @@ static void trees(unsigned int size)
 	array = mem_new(MEM_LEAF, 500000 * sizeof(*array));
 	for (i = 1; i < 250000; i++)
 		array[i] = 1.0 / i;
-	for (depth = 4; depth <= 16; depth += 2) {
-		n = 2 * ((1l << (stretch + 1)) - 1) / ((1l << (depth + 1)) - 1);
+	for (depth = 4; depth <= stretch - 2; depth += 2) {
+		n = 2 * ((1l << 19) - 1) / ((1l << (depth + 1)) - 1);
 		n = n * (long)size / 100 + 1;
 		for (i = 0; i < n; i++) {
 			t = mem_new(tree_type, sizeof(*t));
