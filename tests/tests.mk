@@ -15,3 +15,4 @@ rig: all
 	@tests/rig/rig
 
 include tests/dune/dune.mk
+include tests/plugin/plugin.mk

@@ -7,12 +7,15 @@
  */
 #include <limits.h>
 #include <linux/magic.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "kern/broker/broker.h"
+#include "kern/report/report.h"
 #include "kern/sys/internal.h"
 #include "kern/task/task.h"
 
@@ -38,6 +41,14 @@ static bool reachable(struct dune_task *t, int pid)
 	       dune_broker_member(t->proc->broker, pid) == 0;
 }
 
+/* abort(3), which the host kernel carries out: the last moment to say where. */
+static void report_abort(struct dune_task *t, int pid)
+{
+	if (t->proc->policy->report && pid == dune_own(SYS_getpid) &&
+	    t->proc->action[SIGABRT].handler == (uint64_t)SIG_DFL)
+		dune_report_fault(t, strsignal(SIGABRT));
+}
+
 /* kill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open */
 long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 {
@@ -51,6 +62,8 @@ long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 		pid = pid ? -pid : dune_own(SYS_getpgid, 0);
 	if (pid > 0 && !reachable(t, pid))
 		return dune_violation(c, OUTSIDE, -EPERM);
+	if (c->nr == SYS_tgkill && c->arg[2] == SIGABRT)
+		report_abort(t, pid);
 	return dune_forward_call(c);
 }
 

@@ -192,8 +192,8 @@ static void free_box(struct dune_box *b)
 	*p = b->next;
 	if (f->stillborn == b)
 		f->stillborn = NULL;
-	if (f->pending == b)
-		dune_family_expect(f, NULL);
+	if (f->pending == b || f->parent == b)
+		dune_family_expect(f, NULL, NULL);
 	if (b->end.fd >= 0)
 		close(b->end.fd);
 	if (b->sock >= 0)
@@ -235,9 +235,9 @@ static void ended(struct dune_engine *e, struct dune_watch *w)
 	dune_nanny_wait(e->nanny, b->pid, true, &code, &status);
 	mark_dead(b, cause_of(b, code, status));
 	/* nobody is left to fork what was asked for */
-	if (f->pending) {
+	if (f->parent == b) {
 		b = f->pending;
-		dune_family_expect(f, NULL);
+		dune_family_expect(f, NULL, NULL);
 		mark_dead(b, DUNE_CAUSE_MONITOR);
 	}
 }

@@ -139,8 +139,10 @@ static void hear_report(struct dune_engine *e, struct dune_watch *w)
 	dune_family_listen(f);
 }
 
-void dune_family_expect(struct dune_family *f, struct dune_box *b)
+void dune_family_expect(struct dune_family *f, struct dune_box *parent,
+			struct dune_box *b)
 {
+	f->parent = parent;
 	f->pending = b;
 	f->policy->procs = b ? dune_broker_alive(f->broker) + 1 : 1;
 }
@@ -167,7 +169,7 @@ static void born(void *ctx, pid_t pid)
 	fd = syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
 		return;
-	dune_family_expect(f, NULL);
+	dune_family_expect(f, NULL, NULL);
 	dune_box_watch(b, pid, fd);
 }
 

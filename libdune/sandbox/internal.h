@@ -101,6 +101,7 @@ struct dune_family {
 	struct dune_box *boxes;		/* keeper's thread only */
 	struct dune_box *stillborn;	/* gets reports of unknown pids */
 	struct dune_box *pending;	/* the next process that is born is its */
+	struct dune_box *parent;	/* and will be this one's child */
 };
 
 /* All on the keeper's thread. */
@@ -110,8 +111,9 @@ int dune_family_create(struct dune_engine *e,
 void dune_family_drop(struct dune_family *f);
 /* Reads what there is of reports. */
 void dune_family_listen(struct dune_family *f);
-/* Lets one process be forked, which becomes b's; NULL: none. */
-void dune_family_expect(struct dune_family *f, struct dune_box *b);
+/* Lets one process be forked by parent, which becomes b's; NULL: none. */
+void dune_family_expect(struct dune_family *f, struct dune_box *parent,
+			struct dune_box *b);
 
 /* Opens and closes the phase in which a process may read libraries. */
 void dune_phase_enter(struct dune_family *f, uint32_t pid);

@@ -65,8 +65,6 @@ static int get_options(const struct dune_sandbox_options *in,
 	set_default(&o->stack, MIB, MIB / 4);
 	set_default(&o->heap, 64 * MIB, 4096);
 	o->stack = PAGE_UP(o->stack);
-	/* what the host shares with it is not the plugin's to pay */
-	o->memory += o->heap;
 	return r;
 }
 

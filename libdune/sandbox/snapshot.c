@@ -49,7 +49,7 @@ static int ask_template(struct dune_box *t, struct dune_box *b)
 	b->sock = sock[0];
 	fd[0] = b->ch_fd;
 	fd[1] = sock[1];
-	dune_family_expect(t->family, b);
+	dune_family_expect(t->family, t, b);
 	r = dune_box_send(t, fd, 2);
 	close(sock[1]);
 	return r;
