@@ -3,56 +3,56 @@
 # is no fault in ring 0, our descriptors are in /proc/self/fd, a thread has to
 # have libc's TLS.
 
-# @ is a directory of the run's own; here: not in an emulated machine
+# @ is a directory of the run's own. The emulated machines get the first ones.
 guests() {
 	cat <<-'END'
-		args|a 'b c' ''
 		hello
-		brk
-		efault
-		exec|@
 		exec-thread
-		fexec
 		files|@
 		fork
 		fpu
-		futex
-		inotify|@
 		jit
 		mmap-file|@
 		mprotect
 		mremap
-		poll
-		robust
-		shm
 		sig-altstack
 		sig-context
-		sig-queue
-		sig-regs
-		sig-restart
-		sig-stop
 		signals
-		sockets
 		spawn
-		storm
 		thread-exit
-		timers
-		tls
-		vdso
 		vfork
-		wait
 	END
 	[ -z "${DUNE_RIG-}" ] || return 0
 	cat <<-'END'
+		args|a 'b c' ''
+		brk
+		efault
+		exec|@
+		fexec
 		fork-thread
+		futex
+		inotify|@
 		misc
 		mmap
 		mmap-storm
 		mmap-threads
 		pipes|@
+		poll
+		robust
+		shm
+		sig-queue
+		sig-regs
+		sig-restart
+		sig-stop
 		sig-storm
+		sockets
 		stack
+		storm
 		threads
+		timers
+		tls
+		vdso
+		wait
 	END
 }
 

@@ -9,6 +9,14 @@
 #define CLOSE_RANGE_CLOEXEC	4
 #endif
 
+/* The numbers to try: where emulation is slow, those about the library's. */
+static int next(int fd)
+{
+	return fd == 20 ? times(21, 880) : fd + 1;
+}
+
+#define LAST	times(5000, 920)
+
 static void *nothing(void *arg)
 {
 	CHECK(dune_in_dune_mode());
@@ -33,7 +41,7 @@ static void by_number(void)
 {
 	int fd;
 
-	for (fd = 3; fd < 5000; fd++)
+	for (fd = 3; fd < LAST; fd = next(fd))
 		close(fd);
 	still_works();
 }
@@ -56,7 +64,7 @@ static void unseen(void)
 	struct stat st;
 	int fd;
 
-	for (fd = 3; fd < 2000; fd++) {
+	for (fd = 3; fd < LAST; fd = next(fd)) {
 		FAILS(EBADF, fstat(fd, &st));
 		FAILS(EBADF, fcntl(fd, F_GETFD));
 		FAILS(EBADF, dup(fd));
@@ -66,13 +74,9 @@ static void unseen(void)
 /* dup2(2) onto every number that there is. */
 static void by_others(void)
 {
-	struct rlimit lim;
 	int fd;
 
-	CHECK(getrlimit(RLIMIT_NOFILE, &lim) == 0);
-	if (lim.rlim_cur > 2000)
-		lim.rlim_cur = 2000;
-	for (fd = 3; fd < (int)lim.rlim_cur; fd++)
+	for (fd = 3; fd < LAST; fd = next(fd))
 		if (dup2(0, fd) != fd)
 			CHECK(errno == EBADF);
 	CHECK(dup2(0, 3) == 3);
