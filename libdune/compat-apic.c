@@ -154,7 +154,9 @@ static void serve_ring3(struct dune_percpu *pc, unsigned int vector,
 		  sizeof(uint64_t), 0, 0);
 	do {
 		dune_guest_of(pc)->ipi = tf;
+		pc->hold++;	/* as the stubs do */
 		ret = dune_guest_dispatch(tf, vector, 0, 1, pc);
+		pc->hold--;
 		vector = ret == DUNE_RET_USER ? take(pc) : 0;
 	} while (vector);
 	/* the handler may go on in ring 0 */

@@ -11,7 +11,7 @@
 
 /*
  * Large leaves that were written are split: who clears bits wants to know of
- * pages. On the handler stack, registers of the FPU not saved.
+ * pages. An upcall: registers of the FPU are not saved.
  */
 void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
 {
@@ -20,7 +20,5 @@ void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
 	dune_vm_scan_ranges(dune_vm_main(), &all, 1, DUNE_SCAN_DIRTY |
 			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT);
 	pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);
-	if (--pc->hold == 0 && pc->kick)
-		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
-	pc->resume(tf);
+	pc->finish(tf);
 }

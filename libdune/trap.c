@@ -72,10 +72,15 @@ static bool soft_trap(struct dune_percpu *pc, struct dune_tf *tf,
 	return dune_own_idt(pc, tf, *vector, *addr) == 0;
 }
 
+/*
+ * Signals are held but while the program's handlers run: who looks at the
+ * interrupted stack, as collectors do, must find the program's, not ours.
+ */
 static uint64_t dispatch(struct dune_tf *tf, unsigned int vector,
 			 uint64_t addr, struct dune_percpu *pc)
 {
 	struct dune_guest *g = dune_guest_of(pc);
+	bool taken;
 
 	if (vector == VEC_PF &&
 	    !(tf->cs & 3 && tf->rip == addr && addr == pc->entry) &&
@@ -85,8 +90,11 @@ static uint64_t dispatch(struct dune_tf *tf, unsigned int vector,
 	    soft_trap(pc, tf, &vector, &addr))
 		return resume(tf);
 	g->declined = false;
-	if ((call(g->own, tf, vector, addr) ||
-	     call(process, tf, vector, addr)) && !g->declined)
+	pc->hold--;
+	taken = call(g->own, tf, vector, addr) ||
+		call(process, tf, vector, addr);
+	pc->hold++;
+	if (taken && !g->declined)
 		return resume(tf);
 	if (vector == DUNE_VEC_CALL) {
 		tf->rax = -ENOSYS;
@@ -105,8 +113,6 @@ uint64_t dune_guest_dispatch(struct dune_tf *tf, uint64_t vector,
 	ret = dispatch(tf, vector, vector == VEC_PF ? cr2 : 0, pc);
 	if (dune_guest_of(pc)->ipi || dune_guest_of(pc)->ipi_waits)
 		dune_apic_done(pc, tf);
-	if (pc->kick && !pc->hold)
-		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
 	if (ret != DUNE_RET_FAULT)
 		hide_ring(tf);
 	return ret;

@@ -8,7 +8,8 @@
 extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
 	dune_guest_soft_trap[], dune_guest_soft_bp[], dune_guest_pf[],
 	dune_guest_soft_pf[], dune_guest_tramp[], dune_guest_gate[],
-	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[], dune_guest_resume[];
+	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[], dune_guest_resume[],
+	dune_guest_finish[];
 
 #define TRAP_STUB	16
 #define VEC_BP		3
@@ -141,6 +142,7 @@ void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc)
 	pc->hcall = (void *)dune_block_label(pc, dune_guest_hcall);
 	pc->to_user = (void *)dune_block_label(pc, dune_guest_to_user);
 	pc->resume = (void *)dune_block_label(pc, dune_guest_resume);
+	pc->finish = (void *)dune_block_label(pc, dune_guest_finish);
 	pc->kern_cr3 = pc->user_cr3 = vm->pt.root;
 }
 

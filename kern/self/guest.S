@@ -281,6 +281,7 @@ on_handler_stack:
 	lea	PC(IN_USER), %r8
 	xor	%ebp, %ebp
 	and	$-16, %rsp
+	incq	PC(HOLD)
 	call	*PC(DISPATCH)
 	mov	%rax, %r14
 	test	%r15, %r15
@@ -293,16 +294,34 @@ on_handler_stack:
 	jmp	8f
 9:	fxrstor64 (%r15)
 8:	mov	%rbx, %rsp
+	decq	PC(HOLD)
 	cmp	$DUNE_RET_FAULT, %r14
 	je	fault
 	ja	to_user
-	jmp	dune_guest_restore
+	jmp	dune_guest_return
+
+/* void finish(frame): the end of a function of dune_self_upcall(). */
+	.globl dune_guest_finish
+	.hidden dune_guest_finish
+dune_guest_finish:
+	mov	%rdi, %rsp
+	decq	PC(HOLD)
+	jmp	dune_guest_return
 
 /* void resume(frame): loads it in ring 0. */
 	.globl dune_guest_resume
 	.hidden dune_guest_resume
 dune_guest_resume:
 	mov	%rdi, %rsp
+
+/* A signal that came up to here has left a kick; what comes now, finds a frame. */
+	.globl dune_guest_return, dune_guest_poll_out
+	.hidden dune_guest_return, dune_guest_poll_out
+dune_guest_return:
+	cmpb	$0, PC(KICK)
+	je	dune_guest_restore
+dune_guest_poll_out:
+	out	%al, $DUNE_PORT_HCALL	/* the host side loads the frame */
 
 /* rsp: the frame. Loads only, so that the host side can do the rest itself. */
 	.globl dune_guest_restore, dune_guest_restore_iret

@@ -199,6 +199,7 @@ static void deliver(struct dune_sthread *t, bool restart)
 	}
 	while ((restart || task->slot_full) && t->deliverable) {
 		dune_vcpu_unkick(task->vcpu);
+		t->pc->kick = 0;
 		if (t->pc->in_user && task->slot_full)
 			dune_self_to_kernel(t);
 		dune_signal_deliver(task, restart);

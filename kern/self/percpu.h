@@ -97,6 +97,7 @@
 #define DUNE_PCPU_HCALL		0x88
 #define DUNE_PCPU_NOFPU		0x90
 #define DUNE_PCPU_KICK		0xb8
+#define DUNE_PCPU_HOLD		0xc8
 
 #define DUNE_PCF_FSGSBASE	1	/* rdfsbase and friends work */
 #define DUNE_PCF_XSAVE		2	/* else fxsave */
@@ -134,6 +135,8 @@ struct dune_percpu {
 	/* load a frame, which must be on the handler stack, and go there */
 	void (*to_user)(struct dune_tf *tf) __attribute__((noreturn));
 	void (*resume)(struct dune_tf *tf) __attribute__((noreturn));
+	/* the end of a function that dune_self_upcall() began */
+	void (*finish)(struct dune_tf *tf) __attribute__((noreturn));
 
 	uint64_t tid;		/* host side: who is in Dune mode here, or 0 */
 
@@ -153,6 +156,7 @@ DUNE_PC_CHECK(DUNE_PCPU_USER_CR3, user_cr3);
 DUNE_PC_CHECK(DUNE_PCPU_HCALL, hcall);
 DUNE_PC_CHECK(DUNE_PCPU_NOFPU, nofpu);
 DUNE_PC_CHECK(DUNE_PCPU_KICK, kick);
+DUNE_PC_CHECK(DUNE_PCPU_HOLD, hold);
 _Static_assert(sizeof(struct dune_percpu) <= 0x1000, "one page");
 
 #endif

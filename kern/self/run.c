@@ -15,9 +15,9 @@
 
 extern const char dune_guest_code[], dune_guest_syscall[],
 	dune_guest_syscall_out[], dune_guest_hcall[], dune_guest_hcall_out[],
-	dune_guest_restore[], dune_guest_restore_iret[],
+	dune_guest_restore_iret[],
 	dune_guest_fault_out[], dune_guest_overflow_out[],
-	dune_guest_to_user[];
+	dune_guest_to_user[], dune_guest_return[], dune_guest_poll_out[];
 
 #define RFLAGS_ALWAYS	2ul
 #define RED_ZONE	128
@@ -77,6 +77,38 @@ static bool at_out(struct dune_sthread *t, const char *label)
 	return true;
 }
 
+/*
+ * Stopped by a signal: is u the program's state? In the return path it is made
+ * so from the frame that is being loaded; in the entry path the guest
+ * goes on, and asks at its next safe point.
+ */
+static void settle(struct dune_sthread *t)
+{
+	struct dune_vcpu *c = t->task.vcpu;
+	dune_gva_t base = (uintptr_t)t->pc + DUNE_PC_STUBS;
+	dune_gva_t off = c->u.rip - base;
+	dune_gva_t back = dune_guest_return - dune_guest_code;
+	dune_gva_t iret = dune_guest_restore_iret - dune_guest_code;
+	dune_gva_t returns = dune_guest_syscall_out - dune_guest_code +
+			     DUNE_OUT_LEN;
+
+	t->deliverable = true;
+	if (off >= 2 * DUNE_PAGE_SIZE)
+		return;
+	if (off == returns) {
+		c->u.rip = c->u.rcx;
+		c->u.rflags = c->u.r11;
+		c->edited = true;
+	} else if (off >= back && off <= iret) {
+		load_frame(c, off == iret ? c->u.rsp - DUNE_TF_IRET :
+			   c->u.rsp);
+	} else if (off != (dune_gva_t)(dune_guest_hcall_out + DUNE_OUT_LEN -
+				       dune_guest_code)) {
+		t->deliverable = false;
+		t->pc->kick = 1;
+	}
+}
+
 static enum dune_self_exit left_by_port(struct dune_sthread *t)
 {
 	struct dune_vcpu *c = t->task.vcpu;
@@ -89,9 +121,13 @@ static enum dune_self_exit left_by_port(struct dune_sthread *t)
 		c->u.rflags = c->u.r11;
 		return DUNE_SELF_SYSCALL;
 	case DUNE_PORT_HCALL:
-		if (!at_out(t, dune_guest_hcall_out))
+		if (at_out(t, dune_guest_hcall_out))
+			return DUNE_SELF_HCALL;
+		if (!at_out(t, dune_guest_poll_out))
 			break;
-		return DUNE_SELF_HCALL;
+		t->pc->kick = 0;
+		settle(t);
+		return DUNE_SELF_INTR;
 	case DUNE_PORT_FAULT:
 		if (!at_out(t, dune_guest_fault_out))
 			break;
@@ -102,38 +138,6 @@ static enum dune_self_exit left_by_port(struct dune_sthread *t)
 		return DUNE_SELF_OVERFLOW;
 	}
 	return DUNE_SELF_PORT;
-}
-
-/*
- * Stopped by a signal: is u the program's state? In the return path it is made
- * so from the frame that is being loaded; in the entry path the guest
- * goes on, and asks at its next safe point.
- */
-static void settle(struct dune_sthread *t)
-{
-	struct dune_vcpu *c = t->task.vcpu;
-	dune_gva_t base = (uintptr_t)t->pc + DUNE_PC_STUBS;
-	dune_gva_t off = c->u.rip - base;
-	dune_gva_t restore = dune_guest_restore - dune_guest_code;
-	dune_gva_t iret = dune_guest_restore_iret - dune_guest_code;
-	dune_gva_t returns = dune_guest_syscall_out - dune_guest_code +
-			     DUNE_OUT_LEN;
-
-	t->deliverable = true;
-	if (off >= 2 * DUNE_PAGE_SIZE)
-		return;
-	if (off == returns) {
-		c->u.rip = c->u.rcx;
-		c->u.rflags = c->u.r11;
-		c->edited = true;
-	} else if (off >= restore && off <= iret) {
-		load_frame(c, off == iret ? c->u.rsp - DUNE_TF_IRET :
-			   c->u.rsp);
-	} else if (off != (dune_gva_t)(dune_guest_hcall_out + DUNE_OUT_LEN -
-				       dune_guest_code)) {
-		t->deliverable = false;
-		t->pc->kick = 1;
-	}
 }
 
 void dune_self_to_kernel(struct dune_sthread *t)

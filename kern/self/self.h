@@ -75,10 +75,7 @@ struct dune_self {
 	uint64_t (*dispatch)(struct dune_tf *, uint64_t, uint64_t, uint64_t,
 			     struct dune_percpu *);
 	ptrdiff_t block_at;
-	/*
-	 * Runs on the thread's handler stack, signals held, by a call that
-	 * has been served: clears the main root's dirty bits; goes on at tf.
-	 */
+	/* an upcall: clears the main root's dirty bits */
 	void (*clear_dirty)(struct dune_tf *tf, struct dune_percpu *pc);
 	/* Somebody looks at dirty bits (dirty.h). Never false again. */
 	bool tracking;
@@ -153,7 +150,8 @@ enum dune_self_exit dune_self_run(struct dune_sthread *t);
 void dune_self_to_kernel(struct dune_sthread *t);
 /*
  * The guest runs fn(frame, block) on the handler stack, with signals held
- * (pc->hold), instead of going on at u, which is in frame. fn does not return.
+ * (pc->hold), instead of going on at u, which is in frame: with pc->finish(frame)
+ * it does that.
  */
 void dune_self_upcall(struct dune_sthread *t,
 		      void (*fn)(struct dune_tf *, struct dune_percpu *));
