@@ -210,6 +210,11 @@ clean:
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5,$(wildcard man/*.$(n)))
 
+# Every name of a page but its own: "name page".
+man-aliases = for m in man/*.3; do sed -n '/^\.SH NAME/{n;s/ \\-.*//;s/,//g;p;}' $$m | \
+	tr ' ' '\n' | sed "s,$$, $${m\#\#*/}," | \
+	awk '$$1 ".3" != $$2'; done
+
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
 		$(D)/share/man/man3 $(D)/share/man/man5
@@ -222,6 +227,8 @@ install: all
 	install -m 755 $(B)/libdune-preload.so $(D)/lib
 	install -m 644 $(B)/dune.pc $(D)/lib/pkgconfig
 	for m in $(MAN); do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
+	$(man-aliases) | while read -r name page; do \
+		echo ".so man3/$$page" > $(D)/share/man/man3/$$name.3; done
 
 uninstall:
 	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
@@ -230,5 +237,7 @@ uninstall:
 		$(D)/lib/libdune-preload.so \
 		$(D)/lib/pkgconfig/dune.pc
 	for m in $(notdir $(MAN)); do rm -f $(D)/share/man/man$${m##*.}/$$m; done
+	$(man-aliases) | while read -r name page; do \
+		rm -f $(D)/share/man/man3/$$name.3; done
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
