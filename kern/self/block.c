@@ -11,7 +11,6 @@ extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
 	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[], dune_guest_resume[],
 	dune_guest_finish[];
 
-#define TRAP_STUB	16
 #define VEC_BP		3
 #define VEC_PF		14
 #define GATE_INTERRUPT	0x8e
@@ -32,6 +31,10 @@ struct tss {
 	uint16_t reserved3, iomap_base;
 	uint8_t iomap[4];		/* ports 0x00-0x17, then all ones */
 } __attribute__((packed));
+
+_Static_assert(offsetof(struct tss, iomap_base) == DUNE_PC_IOMAP - DUNE_PC_TSS,
+	       "percpu.h");
+_Static_assert(offsetof(struct tss, iomap) == DUNE_IOMAP_OPEN, "percpu.h");
 
 dune_gva_t dune_block_label(const struct dune_percpu *pc, const char *label)
 {
@@ -75,9 +78,9 @@ static void make_traps(struct dune_percpu *pc, bool native)
 		const char *to = v == VEC_PF ? pf :
 				 v == VEC_BP && !native ? dune_guest_soft_bp :
 				 any;
-		uint64_t stub = (uintptr_t)stubs + v * TRAP_STUB;
+		uint64_t stub = (uintptr_t)stubs + v * DUNE_PC_TRAP_SIZE;
 
-		trap_stub(stubs + v * TRAP_STUB, v, dune_block_label(pc, to),
+		trap_stub(stubs + v * DUNE_PC_TRAP_SIZE, v, dune_block_label(pc, to),
 			  v != VEC_PF);
 		idt[v] = (struct gate) {
 			.offset0 = stub, .offset1 = stub >> 16,
@@ -107,7 +110,7 @@ static void make_gdt(struct dune_percpu *pc, bool native)
 	memset(tss, 0, sizeof(*tss));
 	tss->ist[0] = (uintptr_t)pc + DUNE_PC_IST_TOP;
 	tss->rsp[0] = tss->ist[0];
-	tss->iomap_base = offsetof(struct tss, iomap);
+	tss->iomap_base = DUNE_IOMAP_OPEN;
 	memset(tss->iomap, 0xff, sizeof(tss->iomap));
 	if (native)
 		return;

@@ -14,6 +14,8 @@
 
 /* The block's data, as seen from the copied code. */
 #define PC(field)	(dune_guest_code - DUNE_PC_STUBS + DUNE_PCPU_##field)(%rip)
+/* Where the TSS says which ports ring 3 may use. */
+#define IOMAP_BASE	(dune_guest_code - DUNE_PC_STUBS + DUNE_PC_IOMAP)(%rip)
 
 	.section .rodata
 	.balign 16
@@ -49,19 +51,26 @@ dune_guest_hcall_out:
 	ret
 
 /* void gate(op, arg): the int3 of which emulated ring 0 knows the address. */
-	.globl dune_guest_gate
-	.hidden dune_guest_gate
+	.globl dune_guest_gate, dune_guest_gate_int3, dune_guest_gate_end
+	.hidden dune_guest_gate, dune_guest_gate_int3, dune_guest_gate_end
 dune_guest_gate:
 	mov	%rdi, %rax
 	mov	%rsi, %rdi
-gate_int3:
+dune_guest_gate_int3:
 	int3
 gate_next:
+	cmpb	$0, PC(KICK)
+	jne	1f
 	ret
+dune_guest_gate_end:
+1:	mov	$DUNE_HC_POLL, %edi
+	jmp	dune_guest_hcall
 
-/* Native ring 0: a system call of ring 3. */
+/* Ring 0: a system call of ring 3. */
 user_syscall:
 	mov	%rsp, PC(USER_RSP)
+	testb	$DUNE_PCF_NATIVE, PC(FLAGS)
+	je	soft_syscall
 	mov	PC(TRAP_RSP), %rsp
 	push	$DUNE_SELF_USER_SS
 	push	PC(USER_RSP)
@@ -107,6 +116,7 @@ dune_guest_soft_trap:
 	push	%rax
 	mov	PC(KERN_CR3), %rax
 	mov	%rax, %cr3
+	movw	$DUNE_IOMAP_OPEN, IOMAP_BASE
 	pop	%rax
 1:	push	$DUNE_SELF_USER_SS
 	push	%rsp
@@ -135,8 +145,10 @@ dune_guest_pf:
 	jmp	on_ist
 
 /* #BP in emulated ring 0: a gate call, or the program's own. */
-	.globl dune_guest_soft_bp
-	.hidden dune_guest_soft_bp
+	.globl dune_guest_soft_bp, dune_guest_soft_to_user
+	.globl dune_guest_soft_to_user_end
+	.hidden dune_guest_soft_bp, dune_guest_soft_to_user
+	.hidden dune_guest_soft_to_user_end
 dune_guest_soft_bp:
 	push	%rcx
 	lea	gate_next(%rip), %rcx
@@ -144,19 +156,35 @@ dune_guest_soft_bp:
 	pop	%rcx
 	jne	dune_guest_soft_trap
 	cmp	$DUNE_GATE_USER, %eax
-	je	soft_to_user
+	je	dune_guest_soft_to_user
 	add	$16, %rsp
 	mov	%rdi, %cr3
 	iretq
 
-/* To (virtual) ring 3: rsp of the gate call has the trap frame to load. */
-soft_to_user:
+/* To (virtual) ring 3: rsp at the int3 has the trap frame to load; rbx too. */
+dune_guest_soft_to_user:
 	mov	40(%rsp), %rsp
 	mov	PC(USER_CR3), %rax
 	mov	%rax, %cr3
 	movb	$1, PC(IN_USER)
-	add	$8, %rsp		/* the gate's return address */
+	movw	$DUNE_IOMAP_SHUT, IOMAP_BASE
 	jmp	dune_guest_restore
+dune_guest_soft_to_user_end:
+
+/*
+ * A software KVM may stay in ring 3 with a system call, or not (it does not when
+ * rsp is not canonical). So it was in emulated ring 0: on as a trap.
+ */
+soft_syscall:
+	lea	dune_guest_code - DUNE_PC_STUBS + DUNE_PC_IST_TOP(%rip), %rsp
+	push	$DUNE_SELF_USER_SS
+	push	PC(USER_RSP)
+	push	%r11
+	push	$DUNE_SELF_USER_CS
+	push	%rcx
+	push	$0
+	push	$DUNE_VEC_SYSCALL
+	jmp	dune_guest_soft_trap
 
 	.globl dune_guest_tramp
 	.hidden dune_guest_tramp
@@ -297,7 +325,7 @@ on_handler_stack:
 	decq	PC(HOLD)
 	cmp	$DUNE_RET_FAULT, %r14
 	je	fault
-	ja	to_user
+	ja	dune_guest_user
 	jmp	dune_guest_return
 
 /* void finish(frame): the end of a function of dune_self_upcall(). */
@@ -346,12 +374,17 @@ dune_guest_restore:
 dune_guest_restore_iret:
 	iretq
 
-/* void to_user(frame): loads it in ring 3. */
-	.globl dune_guest_to_user
-	.hidden dune_guest_to_user
+/* void to_user(frame): loads it in ring 3. rbx: the frame, till it is loaded. */
+	.globl dune_guest_to_user, dune_guest_user, dune_guest_user_end
+	.globl dune_guest_user_poll_out
+	.hidden dune_guest_to_user, dune_guest_user, dune_guest_user_end
+	.hidden dune_guest_user_poll_out
 dune_guest_to_user:
 	mov	%rdi, %rsp
-to_user:
+	mov	%rdi, %rbx
+dune_guest_user:
+	cmpb	$0, PC(KICK)
+	jne	dune_guest_user_poll_out
 	testb	$DUNE_PCF_FSGSBASE, PC(FLAGS)
 	je	1f
 	mov	PC(USER_FS), %rax
@@ -361,12 +394,15 @@ to_user:
 	mov	PC(USER_FS), %eax
 	mov	4 + PC(USER_FS), %edx
 	wrmsr
-2:	testb	$DUNE_PCF_NATIVE, PC(FLAGS)
-	je	3f
+2:	mov	$DUNE_GATE_USER, %eax
+	testb	$DUNE_PCF_NATIVE, PC(FLAGS)
+	je	dune_guest_gate_int3
 	movb	$1, PC(IN_USER)
 	jmp	dune_guest_restore
-3:	mov	$DUNE_GATE_USER, %edi
-	call	dune_guest_gate		/* does not return */
+dune_guest_user_poll_out:
+	out	%al, $DUNE_PORT_HCALL
+	ud2
+dune_guest_user_end:
 
 /* Nobody took it: the host side turns the frame into a signal. */
 fault:
@@ -376,7 +412,7 @@ fault:
 	.hidden dune_guest_fault_out
 dune_guest_fault_out:
 	out	%al, $DUNE_PORT_FAULT
-	jmp	dune_guest_restore	/* it was resolved after all */
+	jmp	dune_guest_return	/* it was resolved after all */
 
 	.globl dune_guest_overflow_out
 	.hidden dune_guest_overflow_out

@@ -25,9 +25,11 @@
 
 #define DUNE_PC_STUBS		0x1000
 #define DUNE_PC_TRAPS		0x2000
+#define DUNE_PC_TRAP_SIZE	16
 #define DUNE_PC_IDT		0x3000
 #define DUNE_PC_GDT		0x4000
 #define DUNE_PC_TSS		0x4100
+#define DUNE_PC_IOMAP		(DUNE_PC_TSS + 102)	/* TSS: I/O map base */
 #define DUNE_PC_IST		0x6000
 #define DUNE_PC_IST_TOP		0x8000
 #define DUNE_PC_HSTACK		0x9000
@@ -37,7 +39,12 @@
 #define DUNE_VECTORS		256
 #define DUNE_VEC_SYSCALL	256	/* a system call from ring 3 */
 
-/* Ports: how the guest asks the host side. */
+/*
+ * Ports: how the guest asks the host side. Ring 3 has none; but where ring 0 runs
+ * in ring 3 they have to be open to it: then the I/O map changes with the ring.
+ */
+#define DUNE_IOMAP_OPEN		104
+#define DUNE_IOMAP_SHUT		0xffff	/* beyond the TSS: all ports fault */
 #define DUNE_PORT_HCALL		0x11	/* rax: number; rdi, rsi, rdx */
 #define DUNE_PORT_FAULT		0x12	/* rsp: a trap frame nobody handled */
 #define DUNE_PORT_OVERFLOW	0x13	/* the handler stack is used up */
@@ -69,6 +76,9 @@
 /* Gate operations of a software KVM: int3 at the gate, rax: */
 #define DUNE_GATE_CR3		0	/* rdi: the new (real) CR3 */
 #define DUNE_GATE_USER		1	/* to ring 3: iret frame at rsp */
+
+/* Flags a system call does not enter ring 0 with: TF, DF, NT, AC. */
+#define DUNE_FMASK		0x44500
 
 /* What dune_percpu.dispatch returns. */
 #define DUNE_RET_RESUME		0	/* load the frame, ring 0 */

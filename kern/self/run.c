@@ -7,19 +7,26 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "kern/err.h"
+#include "kern/mm/uaccess.h"
 #include "kern/self/frame.h"
 #include "kern/self/self.h"
 #include "kern/vm/ring0.h"
 
-extern const char dune_guest_code[], dune_guest_syscall[],
-	dune_guest_syscall_out[], dune_guest_hcall[], dune_guest_hcall_out[],
-	dune_guest_restore_iret[],
+extern const char dune_guest_code[], dune_guest_syscall_out[],
+	dune_guest_hcall_out[], dune_guest_return[], dune_guest_poll_out[],
+	dune_guest_restore[], dune_guest_restore_iret[],
 	dune_guest_fault_out[], dune_guest_overflow_out[],
-	dune_guest_to_user[], dune_guest_return[], dune_guest_poll_out[];
+	dune_guest_gate[], dune_guest_gate_int3[], dune_guest_gate_end[],
+	dune_guest_soft_bp[], dune_guest_soft_to_user[],
+	dune_guest_soft_to_user_end[], dune_guest_to_user[],
+	dune_guest_user[], dune_guest_user_end[], dune_guest_user_poll_out[];
 
 #define RFLAGS_ALWAYS	2ul
+#define INT3		0xcc
+#define INT		0xcd	/* and a vector */
 #define RED_ZONE	128
 
 /* Raw: errno is the program's. */
@@ -77,36 +84,114 @@ static bool at_out(struct dune_sthread *t, const char *label)
 	return true;
 }
 
+/* Is rip in [from, to) of the stubs? */
+static bool within(const struct dune_sthread *t, const char *from,
+		   const char *to)
+{
+	return t->task.vcpu->u.rip - dune_block_label(t->pc, from) <
+	       (uint64_t)(to - from);
+}
+
+/* In emulated ring 0, because of the gate's int3. */
+static bool in_gate_trap(const struct dune_sthread *t)
+{
+	const uint64_t *rip = (const uint64_t *)((uintptr_t)t->pc +
+						 DUNE_PC_IST_TOP) - 5;
+	dune_gva_t off = t->task.vcpu->u.rip - (uintptr_t)t->pc;
+
+	return (within(t, dune_guest_soft_bp, dune_guest_soft_to_user) ||
+		(off - DUNE_PC_TRAPS) / DUNE_PC_TRAP_SIZE == DUNE_VEC_BP) &&
+	       *rip == dune_block_label(t->pc, dune_guest_gate_int3) + 1;
+}
+
+/* On the way to ring 3, the frame in rbx; see to_user in guest.S. */
+static bool becoming_user(const struct dune_sthread *t)
+{
+	if (within(t, dune_guest_gate_int3, dune_guest_gate_int3 + 2) ||
+	    in_gate_trap(t))
+		return (uint32_t)t->task.vcpu->u.rax == DUNE_GATE_USER;
+	return within(t, dune_guest_user, dune_guest_user_end) ||
+	       within(t, dune_guest_soft_to_user, dune_guest_soft_to_user_end);
+}
+
 /*
- * Stopped by a signal: is u the program's state? In the return path it is made
- * so from the frame that is being loaded; in the entry path the guest
- * goes on, and asks at its next safe point.
+ * Has KVM an exception still to deliver? With a new rip it would become somebody
+ * else's, or be lost. KVM does not tell about an int3's: where the instruction is
+ * over by then (a software KVM), it may or may not be under way.
  */
-static void settle(struct dune_sthread *t)
+static bool exception_waits(const struct dune_sthread *t)
+{
+	const struct dune_vcpu *c = t->task.vcpu;
+	struct kvm_vcpu_events ev;
+	uint8_t before[2];
+
+	if (!c->vm->kind.native_ring0 &&
+	    !dune_copy_in(before, c->u.rip - sizeof(before), sizeof(before)) &&
+	    (before[1] == INT3 || (before[0] == INT && before[1] == 3)))
+		return true;
+	return !ioctl(c->fd, KVM_GET_VCPU_EVENTS, &ev) &&
+	       (ev.exception.injected || ev.exception.pending);
+}
+
+/* The gate's own int3 is not to come: it is done here, or once more. */
+static void drop_exception(const struct dune_sthread *t)
+{
+	struct kvm_vcpu_events ev;
+
+	if (ioctl(t->task.vcpu->fd, KVM_GET_VCPU_EVENTS, &ev))
+		return;
+	ev.exception.injected = 0;
+	ev.exception.pending = 0;
+	ioctl(t->task.vcpu->fd, KVM_SET_VCPU_EVENTS, &ev);
+}
+
+/* rip is in the stubs. Is u the program's state, or can it be made so? */
+static bool settle_stubs(struct dune_sthread *t)
 {
 	struct dune_vcpu *c = t->task.vcpu;
-	dune_gva_t base = (uintptr_t)t->pc + DUNE_PC_STUBS;
-	dune_gva_t off = c->u.rip - base;
-	dune_gva_t back = dune_guest_return - dune_guest_code;
-	dune_gva_t iret = dune_guest_restore_iret - dune_guest_code;
-	dune_gva_t returns = dune_guest_syscall_out - dune_guest_code +
-			     DUNE_OUT_LEN;
 
-	t->deliverable = true;
-	if (off >= 2 * DUNE_PAGE_SIZE)
-		return;
-	if (off == returns) {
+	if (c->u.rip == dune_block_label(t->pc, dune_guest_syscall_out) +
+			DUNE_OUT_LEN) {
 		c->u.rip = c->u.rcx;
 		c->u.rflags = c->u.r11;
 		c->edited = true;
-	} else if (off >= back && off <= iret) {
-		load_frame(c, off == iret ? c->u.rsp - DUNE_TF_IRET :
-			   c->u.rsp);
-	} else if (off != (dune_gva_t)(dune_guest_hcall_out + DUNE_OUT_LEN -
-				       dune_guest_code)) {
-		t->deliverable = false;
-		t->pc->kick = 1;
+	} else if (becoming_user(t)) {
+		drop_exception(t);
+		load_frame(c, c->u.rbx);
+		dune_self_to_user(t);
+	} else if (within(t, dune_guest_return, dune_guest_restore_iret)) {
+		load_frame(c, c->u.rsp);
+	} else if (within(t, dune_guest_restore_iret,
+			  dune_guest_restore_iret + 1)) {
+		load_frame(c, c->u.rsp - DUNE_TF_IRET);
+	} else if (within(t, dune_guest_gate_int3 + 1,
+			  dune_guest_gate_int3 + 2)) {
+		drop_exception(t);
+		c->u.rip--;
+		c->edited = true;
+	} else {
+		/* code of ring 0, like any other */
+		return within(t, dune_guest_gate, dune_guest_gate_end) ||
+		       c->u.rip == dune_block_label(t->pc,
+						    dune_guest_hcall_out) +
+				   DUNE_OUT_LEN;
 	}
+	return true;
+}
+
+/*
+ * Stopped by a signal: is u the program's state? In the return path it is made
+ * so from the frame that is being loaded; in the entry path the guest goes on,
+ * and asks when it returns.
+ */
+static void settle(struct dune_sthread *t)
+{
+	t->deliverable = true;
+	if (t->task.vcpu->u.rip - (uintptr_t)t->pc - DUNE_PC_STUBS >=
+	    2 * DUNE_PAGE_SIZE ? !exception_waits(t) : settle_stubs(t))
+		return;
+	t->deliverable = false;
+	t->pc->kick = 1;
 }
 
 static enum dune_self_exit left_by_port(struct dune_sthread *t)
@@ -119,11 +204,16 @@ static enum dune_self_exit left_by_port(struct dune_sthread *t)
 			break;
 		c->u.rip = c->u.rcx;
 		c->u.rflags = c->u.r11;
+		/* what the fast way back would not restore */
+		c->edited = c->u.r11 & DUNE_FMASK ||
+			    (!c->vm->kind.native_ring0 &&
+			     !c->run->s.regs.sregs.cs.dpl);
 		return DUNE_SELF_SYSCALL;
 	case DUNE_PORT_HCALL:
 		if (at_out(t, dune_guest_hcall_out))
 			return DUNE_SELF_HCALL;
-		if (!at_out(t, dune_guest_poll_out))
+		if (!at_out(t, dune_guest_poll_out) &&
+		    !at_out(t, dune_guest_user_poll_out))
 			break;
 		t->pc->kick = 0;
 		settle(t);
@@ -140,6 +230,15 @@ static enum dune_self_exit left_by_port(struct dune_sthread *t)
 	return DUNE_SELF_PORT;
 }
 
+/* What the stubs of a software KVM change with the ring. */
+static void soft_ring(struct dune_sthread *t, uint64_t cr3, uint16_t ports)
+{
+	if (t->task.vcpu->vm->kind.native_ring0)
+		return;
+	t->task.vcpu->run->s.regs.sregs.cr3 = cr3;
+	*(uint16_t *)((char *)t->pc + DUNE_PC_IOMAP) = ports;
+}
+
 void dune_self_to_kernel(struct dune_sthread *t)
 {
 	struct dune_vcpu *c = t->task.vcpu;
@@ -151,8 +250,7 @@ void dune_self_to_kernel(struct dune_sthread *t)
 	pc->user_fs = c->fs_base;
 	c->fs_base = pc->kern_fs;
 	pc->in_user = 0;
-	if (!c->vm->kind.native_ring0)
-		c->run->s.regs.sregs.cr3 = pc->kern_cr3;
+	soft_ring(t, pc->kern_cr3, DUNE_IOMAP_OPEN);
 	/* goes on by loading the frame for ring 3 again */
 	c->u.rdi = at;
 	c->u.rip = dune_block_label(pc, dune_guest_to_user);
@@ -199,8 +297,7 @@ void dune_self_to_user(struct dune_sthread *t)
 
 	t->pc->in_user = 1;
 	c->fs_base = t->pc->user_fs;
-	if (!c->vm->kind.native_ring0)
-		c->run->s.regs.sregs.cr3 = t->pc->user_cr3;
+	soft_ring(t, t->pc->user_cr3, DUNE_IOMAP_SHUT);
 	c->edited = true;
 }
 

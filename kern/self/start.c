@@ -21,7 +21,6 @@ struct dune_self dune_self = { .lock = PTHREAD_MUTEX_INITIALIZER };
 #define MSR_STAR	0xc0000081
 #define MSR_LSTAR	0xc0000082
 #define MSR_FMASK	0xc0000084
-#define FMASK		0x400ul		/* DF, as the ABI wants it in calls */
 #define RFLAGS_START	0x202ul
 
 extern const char dune_guest_syscall[];
@@ -187,7 +186,7 @@ int dune_sthread_registers(struct dune_sthread *t, dune_gpa_t root)
 	m.head.entries[1].index = MSR_LSTAR;
 	m.head.entries[1].data = dune_block_label(t->pc, dune_guest_syscall);
 	m.head.entries[2].index = MSR_FMASK;
-	m.head.entries[2].data = FMASK;
+	m.head.entries[2].data = DUNE_FMASK;
 	if (ioctl(c->fd, KVM_SET_MSRS, &m) != 3)
 		return dune_err(-EIO, "KVM refused the system call MSRs");
 	c->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
