@@ -55,9 +55,13 @@ struct gc_os {
  */
 bool gc_fault(void *addr, const void *sp, const void *lo, const void *hi);
 
-/* Test builds: forget every so many-th dirty page. 0: none. */
+/*
+ * Test builds: forget every so many-th dirty page, 0: none; let writes to protected
+ * pages happen unseen.
+ */
 #ifdef GC_TEST
 extern unsigned int gc_test_lossy;
+extern bool gc_test_blind;
 #endif
 
 #endif

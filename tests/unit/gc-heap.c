@@ -261,6 +261,47 @@ static void large_objects_are_remapped(void **state)
 	}
 }
 
+/* ---- system calls ---- */
+
+/* What the kernel writes into an old object is written; or it says EFAULT. */
+static void the_kernel_writes_into_old_objects(void **state)
+{
+	static uintptr_t *old;
+	uintptr_t *young;
+	unsigned int os;
+	int fds[2], i, type;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	for (os = 0; os < N_OS; os++) {
+		if (!begin(all_os[os], GC_PRECISE_STACKS | GC_VERIFY))
+			continue;
+		type = gc_type(8, 1);
+		gc_root_add(&old, 1, type);
+		old = gc_alloc(type, 4000 * sizeof(*old));
+		for (i = 0; i < 100; i++) {
+			gc_collect(i % 2 ? GC_MINOR : GC_FULL);
+			young = gc_alloc(GC_LEAF, 24);
+			young[0] = i;
+			assert_int_equal(write(fds[1], &young, 8), 8);
+			n = read(fds[0], &old[i * 37], 8);
+			if (all_os[os] == &gc_os_protect) {
+				assert_true(n < 0 && errno == EFAULT);
+				assert_int_equal(read(fds[0], &young, 8), 8);
+				continue;
+			}
+			assert_int_equal(n, 8);
+			gc_collect(GC_MINOR);
+			assert_int_equal(*(uintptr_t *)old[i * 37], i);
+		}
+		old = NULL;
+		end();
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* ---- against the model ---- */
 
 static const struct {
@@ -355,7 +396,7 @@ static void a_child_goes_on(void **state)
 
 	(void)state;
 	for (os = 0; os < N_OS; os++) {
-		if (!begin(all_os[os], GC_VERIFY))
+		if (!begin(all_os[os], GC_VERIFY | GC_INCREMENTAL))
 			continue;
 		model_begin(model, 99, gc_type(16, 2));
 		assert_true(model_run(model, 10000, 1000));
@@ -371,7 +412,7 @@ static void a_child_goes_on(void **state)
 	}
 }
 
-/* ---- dirty bits decide ---- */
+/* ---- dirty bits and barriers decide ---- */
 
 static void say_and_end(const char *what, const void *object)
 {
@@ -379,11 +420,34 @@ static void say_and_end(const char *what, const void *object)
 	_exit(42);
 }
 
-static int lossy_child(const struct gc_os *os, unsigned int lossy)
+/* While it is marked, the only pointer to something goes where marking was. */
+static bool hide(void)
+{
+	static uintptr_t *x, *y;
+	int type = gc_type(16, 3);
+
+	x = y = NULL;
+	gc_root_add(&x, 1, type);
+	gc_root_add(&y, 1, type);
+	x = gc_alloc(type, 16);
+	x[0] = (uintptr_t)gc_alloc(GC_LEAF, 16);
+	*(uintptr_t *)x[0] = 17;
+	gc_collect(GC_FULL);
+	if (gc_collect(GC_BEGIN))
+		return false;
+	y = (uintptr_t *)x[0];
+	x[0] = 0;
+	gc_collect(GC_MINOR);
+	make_garbage(16, 100000);
+	return *y == 17;
+}
+
+static int lossy_child(const struct gc_os *os, unsigned int lossy, bool blind)
 {
 	struct gc_options o = {
 		.os = os, .heap_max = 64ul << 20, .nursery = 256ul << 10,
-		.flags = GC_VERIFY, .bad = say_and_end,
+		.flags = GC_VERIFY | (blind ? GC_PRECISE_STACKS : 0),
+		.bad = say_and_end,
 	};
 	int status;
 	pid_t pid = fork();
@@ -393,6 +457,9 @@ static int lossy_child(const struct gc_os *os, unsigned int lossy)
 		if (gc_init(&o))
 			_exit(77);
 		gc_test_lossy = lossy;
+		gc_test_blind = blind;
+		if (blind)
+			_exit(!hide());
 		model_begin(model, 7, gc_type(16, 2));
 		_exit(!model_run(model, 100000, 1000));
 	}
@@ -401,19 +468,36 @@ static int lossy_child(const struct gc_os *os, unsigned int lossy)
 	return WEXITSTATUS(status);
 }
 
-static void lost_dirty_pages_are_noticed(void **state)
+static void marking_sees_what_is_overwritten(void **state)
+{
+	struct gc_stats s;
+	unsigned int os;
+
+	(void)state;
+	for (os = 1; os < N_OS; os++) {
+		if (!begin(all_os[os], GC_VERIFY | GC_PRECISE_STACKS))
+			continue;
+		assert_true(hide());
+		gc_stats(&s);
+		assert_int_equal(s.faults, 1);
+		end();
+	}
+}
+
+static void what_is_not_seen_is_noticed(void **state)
 {
 	unsigned int os;
 
 	(void)state;
 	for (os = 1; os < N_OS; os++) {
-		int whole = lossy_child(all_os[os], 0);
+		int whole = lossy_child(all_os[os], 0, false);
 
 		if (whole == 77)
 			continue;
 		assert_int_equal(whole, 0);
-		assert_int_equal(lossy_child(all_os[os], 1), 42);
-		assert_int_equal(lossy_child(all_os[os], 20), 42);
+		assert_int_equal(lossy_child(all_os[os], 1, false), 42);
+		assert_int_equal(lossy_child(all_os[os], 20, false), 42);
+		assert_int_equal(lossy_child(all_os[os], 0, true), 42);
 	}
 }
 
@@ -427,10 +511,12 @@ int main(void)
 		cmocka_unit_test(pointers_into_objects),
 		cmocka_unit_test(sparse_objects_move),
 		cmocka_unit_test(large_objects_are_remapped),
+		cmocka_unit_test(the_kernel_writes_into_old_objects),
 		cmocka_unit_test(like_the_model),
 		cmocka_unit_test(threads_like_their_models),
 		cmocka_unit_test(a_child_goes_on),
-		cmocka_unit_test(lost_dirty_pages_are_noticed),
+		cmocka_unit_test(marking_sees_what_is_overwritten),
+		cmocka_unit_test(what_is_not_seen_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
  * apps/gc over the page tables of Dune mode: objects against a model, in every
- * mode, with threads, over fork; and with dirty pages lost on purpose the
- * verifier says so. tests/unit/gc-heap.c is the same over Linux.
+ * mode, with threads, over fork; and with dirty pages or writes unseen on
+ * purpose the verifier says so. tests/unit/gc-heap.c is the same over Linux.
  *
  *	collector model|stress|threads|fork|calls|remap|lossy
  */
@@ -192,6 +192,37 @@ static void test_remap(void)
 	end();
 }
 
+/* While it is marked, the only pointer to something goes where marking was. */
+static bool hide(void)
+{
+	static uintptr_t *x, *y;
+	int type = gc_type(16, 3), i;
+
+	CHECK(!gc_root_add(&x, 1, type) && !gc_root_add(&y, 1, type));
+	x = gc_alloc(type, 16);
+	x[0] = (uintptr_t)gc_alloc(GC_LEAF, 16);
+	*(uintptr_t *)x[0] = 17;
+	CHECK(!gc_collect(GC_FULL) && !gc_collect(GC_BEGIN));
+	y = (uintptr_t *)x[0];
+	x[0] = 0;
+	CHECK(!gc_collect(GC_MINOR));
+	for (i = 0; i < 20000; i++)
+		gc_alloc(GC_LEAF, 16);
+	return *y == 17;
+}
+
+static int blind(bool yes)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return status_of(pid);
+	bad_status = 42;
+	begin(GC_PRECISE_STACKS);
+	gc_test_blind = yes;
+	_exit(!hide());
+}
+
 static int lossy(unsigned int every)
 {
 	const long steps = times(100000, 20000);
@@ -211,6 +242,8 @@ static void test_lossy(void)
 	CHECK(lossy(0) == 0);
 	CHECK(lossy(1) == 42);
 	CHECK(lossy(20) == 42);
+	CHECK(blind(false) == 0);
+	CHECK(blind(true) == 42);
 }
 
 int main(int argc, char **argv)
