@@ -243,6 +243,8 @@ static int spawn(struct dune_family *f, struct dune_box *b,
 		fd[SOCKET] = sock[1];
 		fd[RUNNER] = e->runner;
 		b->sock = sock[0];
+		/* one way only: what the guest writes would fill it up */
+		shutdown(b->sock, SHUT_RD);
 		/* the linker and the C library are loaded now */
 		dune_phase_enter(f, ~0u);
 		f->stillborn = b;

@@ -47,6 +47,8 @@ static int ask_template(struct dune_box *t, struct dune_box *b)
 		return dune_err(-errno, "socketpair: %s; raise ulimit -n if "
 				"it is low", strerror(errno));
 	b->sock = sock[0];
+	/* one way only: what the guest writes would fill it up */
+	shutdown(b->sock, SHUT_RD);
 	fd[0] = b->ch_fd;
 	fd[1] = sock[1];
 	dune_family_expect(t->family, t, b);

@@ -46,9 +46,16 @@ static const char *libs;		/* the directory of the plugins */
 static char rules[512];
 
 /* Options with the plugins' directory, and with what is added to them. */
-#define OPTIONS(...) (struct dune_sandbox_options) { \
-	.size = sizeof(struct dune_sandbox_options), .policy = rules, \
-	__VA_ARGS__ \
+#define OPTIONS(...) \
+	with_rules((struct dune_sandbox_options) { __VA_ARGS__ })
+
+static inline struct dune_sandbox_options
+with_rules(struct dune_sandbox_options o)
+{
+	o.size = sizeof(o);
+	if (!o.policy)
+		o.policy = rules;
+	return o;
 }
 
 static inline void begin(int argc, char **argv)
@@ -70,12 +77,11 @@ static inline int end(void)
 	return failures != 0;
 }
 
-static inline struct dune_sandbox *
-make(const struct dune_sandbox_options *options)
+static inline struct dune_sandbox *make(struct dune_sandbox_options options)
 {
 	struct dune_sandbox *box;
 
-	MUST(dune_sandbox_create(engine, options, &box));
+	MUST(dune_sandbox_create(engine, &options, &box));
 	return box;
 }
 

@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 	dune_addr addr;
 
 	begin(argc, argv);
-	box = make(&OPTIONS(0));
+	box = make(OPTIONS(0));
 	/* not there yet: the dynamic linker names what it misses */
 	IS(try_load(box, "back", &o), -ENOEXEC);
 	CHECK(strstr(dune_errmsg(), "host_"));

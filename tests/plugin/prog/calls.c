@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	struct dune_sandbox *box;
 
 	begin(argc, argv);
-	box = make(&OPTIONS(0));
+	box = make(OPTIONS(0));
 	o = load(box, "good");
 	CHECK(dune_sandbox_object(box, 0) == o);
 	CHECK(dune_sandbox_object(box, 1) == NULL);

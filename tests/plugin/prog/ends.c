@@ -113,7 +113,7 @@ static void kills(struct dune_sandbox *box)
 
 static void limits(void)
 {
-	struct dune_sandbox *box = make(&OPTIONS(.memory = 256ul << 20,
+	struct dune_sandbox *box = make(OPTIONS(.memory = 256ul << 20,
 						 .threads = 10,
 						 .cpu_ns = 200000000));
 	int i = 0;
@@ -128,7 +128,7 @@ static void limits(void)
 	IS(call_by_name(box, "spins", 0, &i), -ETIMEDOUT);
 	IS(report_of(box).cause, DUNE_CAUSE_CPU_TIME);
 	dune_sandbox_destroy(box);
-	box = make(&OPTIONS(.memory = 256ul << 20));
+	box = make(OPTIONS(.memory = 256ul << 20));
 	load(box, "bad");
 	MUST(call_by_name(box, "eats_memory", 1, &i));
 	if (i < 64 || i > 256)
@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 	size_t i;
 
 	begin(argc, argv);
-	box = make(&OPTIONS(.wall_ns = 500000000));
+	box = make(OPTIONS(.wall_ns = 1000000000));
 	load(box, "bad");
 	MUST(dune_sandbox_snapshot(box));
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 			one(box, &ends[i]);
 	if (argc < 3) {
 		dune_sandbox_destroy(box);
-		box = make(&OPTIONS(0));
+		box = make(OPTIONS(0));
 		load(box, "bad");
 		MUST(dune_sandbox_snapshot(box));
 		kills(box);
