@@ -91,9 +91,7 @@ def mode_counts(name, case, n):
     # Once a return of KVM_RUN, whatever else its name says.
     return Row(name, {"exits to the host side": c % "fpu_reload",
                       "KVM's exits": c % "exits",
-                      "of them port I/O": c % "io_exits",
-                      "instructions KVM emulates": c % "insn_emulation",
-                      "page faults KVM fixes": c % "pf_fixed"},
+                      "instructions KVM emulates": c % "insn_emulation"},
                unit="per operation", rounds=1, warmup=0, ratio=False, ops=n)
 
 
@@ -210,8 +208,8 @@ processor has to look the address up in page tables. In a virtual machine with
 nested paging the walk is two-dimensional, up to 24 loads instead of 4; with
 shadow paging it is as natively. Large pages make it rare.""", [
         micro("walk", "32 MiB, tables in the cache"),
-        micro("chase4k", "512 MiB in 4 KiB pages"),
-        micro("chase2m", "512 MiB in 2 MiB pages"),
+        micro("chase4k", "128 MiB in 4 KiB pages"),
+        micro("chase2m", "128 MiB in 2 MiB pages"),
     ]),
     Table("startup", "Start-up", """
 From the start of a command until it is over. dune-run makes a virtual machine,

@@ -77,22 +77,22 @@ static int64_t run_chase4k(unsigned long n)
 {
 	static void **at;
 
-	return chase(n, &at, 512ul << 20, 0);
+	return chase(n, &at, 128ul << 20, 0);
 }
 
 static int64_t run_chase2m(unsigned long n)
 {
 	static void **at;
 
-	return chase(n, &at, 512ul << 20, 1);
+	return chase(n, &at, 128ul << 20, 1);
 }
 
 const struct bench_case bench_chase[] = {
 	{ "walk", "a load whose page is not in the TLB, tables in the cache",
 	  run_walk, 0 },
-	{ "chase4k", "a dependent load over 512 MiB in pages of 4 KiB",
+	{ "chase4k", "a dependent load over 128 MiB in pages of 4 KiB",
 	  run_chase4k, 0 },
-	{ "chase2m", "a dependent load over 512 MiB in pages of 2 MiB",
+	{ "chase2m", "a dependent load over 128 MiB in pages of 2 MiB",
 	  run_chase2m, 0 },
 	{ 0 },
 };
