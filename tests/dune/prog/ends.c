@@ -229,7 +229,8 @@ int main(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
-		plain(&ends[i]);
+		if (times(1, 0))
+			plain(&ends[i]);
 		traced(&ends[i]);
 		say("%s\n", ends[i].name);
 	}
