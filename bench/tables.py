@@ -80,10 +80,11 @@ def program(name, command, options="--ro / --rw {tmp}", peers=(), **more):
 
 
 def server(name, kind, clients, requests, **more):
-    s = "{src}/server %s %d %d" % (kind, clients, requests)
+    s = "{src}/server %s %d {ops}" % (kind, clients)
     return Row(name, {NATIVE: s,
                       DUNE: s + " {dune} --net --ro / --rw %d --"},
-               unit="requests/s", more=True, warmup=0, **more)
+               unit="requests/s", more=True, warmup=0, ops=requests,
+               timeout=120, **more)
 
 
 def mode_counts(name, case, n):
