@@ -11,7 +11,7 @@
 #include <dune/pgtable.h>
 #include <dune/ring3.h>
 #include <errno.h>
-#include <libdune/dune.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,30 +103,31 @@ static void begin(void *(*fn)(void *), void *arg)
 
 /* ---- tables ---- */
 
-static __thread struct {
-	ptent_t *root;
-	int err;
-} opening;
-
-static void open_mapping(const struct dune_procmap_entry *e)
+/*
+ * Of program and libraries what is never written: other files that are mapped may
+ * hold secrets.
+ */
+static int open_image(struct dl_phdr_info *info, size_t size, void *root)
 {
-	bool constant = e->type == PROCMAP_TYPE_FILE && e->p;
+	int i, r = 0;
 
-	if (e->w || !e->r || opening.err ||
-	    (!constant && e->type != PROCMAP_TYPE_VDSO &&
-	     e->type != PROCMAP_TYPE_VVAR))
-		return;
-	opening.err = dune_vm_mprotect(opening.root, (void *)e->begin,
-				       e->end - e->begin,
-				       PERM_R | PERM_U | (e->x ? PERM_X : 0));
-}
+	(void)size;
+	for (i = 0; !r && i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uint64_t lo = info->dlpi_addr + p->p_vaddr;
+		uint64_t hi = lo + p->p_memsz;
+		int perm = PERM_R | PERM_U;
 
-static int open_code(ptent_t *root)
-{
-	opening.root = root;
-	opening.err = 0;
-	dune_procmap_iterate(open_mapping);
-	return opening.err;
+		if (p->p_type == PT_GNU_RELRO)	/* whole pages only */
+			hi &= ~(PAGE - 1);
+		else if (p->p_type != PT_LOAD || p->p_flags & PF_W)
+			continue;
+		else if (p->p_flags & PF_X)
+			perm |= PERM_X;
+		if (lo < hi)
+			r = dune_vm_mprotect(root, (void *)lo, hi - lo, perm);
+	}
+	return r;
 }
 
 static struct sthread *make(void)
@@ -143,7 +144,7 @@ static struct sthread *make(void)
 	if (!st->root)
 		goto no_root;
 	st->pcid = __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED) % PCIDS + 1;
-	if (mprotect(st->room, PAGE, PROT_NONE) || open_code(st->root) ||
+	if (mprotect(st->room, PAGE, PROT_NONE) || dl_iterate_phdr(open_image, st->root) ||
 	    dune_vm_mprotect(st->root, st->room + PAGE, USED,
 			     PERM_R | PERM_W | PERM_U) ||
 	    /* new entries are dirty */

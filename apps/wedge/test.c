@@ -133,6 +133,24 @@ static int run(const sc_t *sc, void *(*fn)(void *), void *arg, void **ret)
 	return vector;
 }
 
+/* Constants of the program's own are an sthread's to see, other files not. */
+static void files(void)
+{
+	static const int constant = 3;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	void *map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	sc_t none;
+	void *ret;
+
+	sc_init(&none);
+	CHECK(fd >= 0 && map != MAP_FAILED);
+	CHECK(run(&none, read_int, map, &ret) == PF);
+	CHECK(run(&none, read_int, (void *)&constant, &ret) == NONE);
+	CHECK(ret == (void *)3);
+	munmap(map, 4096);
+	close(fd);
+}
+
 static void memory(void)
 {
 	int *p = smalloc(sizeof(*p), shared), *heap = malloc(sizeof(*heap));
@@ -259,6 +277,7 @@ int main(void)
 	}
 	shared = tag_new();
 	CHECK(shared);
+	files();
 	memory();
 	calls();
 	traps();
