@@ -11,8 +11,8 @@
 
 /* Looks for an answer before the thread sleeps: some 50 us. */
 #define SPINS		2000
-/* Between two looks at the clock while it looks. */
-#define CLOCK_LOOKS	256
+/* So many times that when the plugin's thread has to be woken first. */
+#define WOKEN		4
 #define SECOND		1000000000ul
 /* Between two looks at a CPU clock, at least. */
 #define CPU_SLICE	1000000ul
@@ -93,10 +93,22 @@ int dune_lane_take(struct dune_sandbox *s)
 		lane = wait_for_lane(s);
 	l = &s->lane[lane];
 	l->depth = 1;
+	l->timed = false;
+	return lane;
+}
+
+/*
+ * The clocks of a call start when it has taken longer than a thread looks for
+ * its answer, or when it calls back: short calls need none.
+ */
+static void start_clocks(struct dune_lane *l, const struct dune_sandbox *s)
+{
+	if (l->timed)
+		return;
+	l->timed = true;
 	l->deadline = s->o.wall_ns ? now(CLOCK_MONOTONIC) + s->o.wall_ns : 0;
 	l->cpu_limit = s->o.cpu_ns ?
 		       now(cpu_clock(s->box->pid)) + s->o.cpu_ns : 0;
-	return lane;
 }
 
 static void free_lane(struct dune_sandbox *s, struct dune_lane *l)
@@ -128,9 +140,10 @@ int dune_sandbox_stop(struct dune_sandbox *s)
 			pthread_cond_wait(&s->freed, &s->lock);
 	__atomic_fetch_sub(&s->waiters, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&s->lock);
+	/* the operations that follow are timed like calls */
 	for (i = 0; i < s->o.callers; i++) {
 		s->lane[i].depth = 1;
-		s->lane[i].deadline = s->lane[i].cpu_limit = 0;
+		s->lane[i].timed = false;
 	}
 	return 0;
 }
@@ -197,60 +210,64 @@ static void sleep_on(struct dune_ch_slot *slot, uint32_t seen, uint64_t ns)
 	__atomic_store_n(&slot->host_sleeps, 0, __ATOMIC_RELAXED);
 }
 
-/* Until the guest has answered turn seq. 0 or how the box ended. */
-static int wait_answer(struct dune_lane *l, struct dune_box *b,
-		       struct dune_ch_slot *slot, uint32_t seq)
+/*
+ * Until the guest has answered turn seq. Looks for a while, longer when the
+ * guest's thread had to be woken, then sleeps. 0 or how the box ended.
+ */
+static int wait_answer(struct dune_sandbox *s, struct dune_lane *l,
+		       struct dune_box *b, struct dune_ch_slot *slot,
+		       uint32_t seq, bool woken)
 {
-	unsigned int spins = b->family->engine->one_cpu ? 0 : SPINS, i;
-	bool limits = l->deadline || l->cpu_limit, slept = false;
+	unsigned int spins = s->engine->one_cpu ? 0 : SPINS, i;
 	enum dune_cause why;
 	uint64_t left;
 	uint32_t seen;
 
-	for (i = 1; ; i++) {
+	if (woken)
+		spins *= WOKEN;
+	for (i = 0; ; i++) {
 		seen = __atomic_load_n(&slot->to_host.seq, __ATOMIC_ACQUIRE);
 		if (seen == seq)
-			break;
+			return 0;
 		if (dune_box_dead(b))
 			return died(b);
-		if (i < spins && (i % CLOCK_LOOKS || !limits)) {
+		if (i < spins) {
 			__builtin_ia32_pause();
 			continue;
 		}
+		start_clocks(l, s);
 		left = time_left(l, b, &why);
 		if (!left)
 			return kill_box(b, why);
-		if (i < spins)
-			continue;
+		l->sleeps += i == spins;
 		sleep_on(slot, seen, left);
-		slept = true;
 	}
-	l->sleeps += slept;
-	return 0;
 }
 
 /*
- * Hands the turn over and takes the answer: the first cache line of it, and
- * the first floating-point word. Copied once; nothing of it is read again.
+ * Hands the turn over and takes the answer, the first cache line of it. Copied
+ * once; nothing of it is read again.
  */
 static int turn(struct dune_sandbox *s, int lane, struct dune_box *b,
 		struct dune_ch_msg *answer)
 {
 	struct dune_ch_slot *slot = &b->ch->slot[lane];
+	struct dune_lane *l = &s->lane[lane];
 	uint32_t seq = ++b->seq[lane];
+	bool woken;
 	int r;
 
 	__atomic_exchange_n(&slot->to_guest.seq, seq, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED)) {
+	woken = __atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED);
+	if (woken) {
 		syscall(SYS_futex, &slot->to_guest.seq, FUTEX_WAKE, 1, NULL,
 			NULL, 0);
-		s->lane[lane].wakes++;
+		l->wakes++;
 	}
-	r = wait_answer(&s->lane[lane], b, slot, seq);
+	r = wait_answer(s, l, b, slot, seq, woken);
 	if (r)
 		return r;
 	memcpy(answer, &slot->to_host, offsetof(struct dune_ch_msg, fp));
-	answer->fp[0] = slot->to_host.fp[0];
 	__asm__ volatile("" ::: "memory");
 	return 0;
 }
@@ -275,12 +292,13 @@ static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
 	__asm__ volatile("" ::: "memory");
 	dune_marshal_callback(m, c->c.arg, c->c.args, value);
 	s->lane[lane].callbacks++;
+	start_clocks(&s->lane[lane], s);
 	err = c->c.fn(s, c->ctx, value, &result);
 	/* it may have called in, and that may have been the end */
 	if (dune_box_dead(b))
 		return died(b);
 	to->kind = err ? DUNE_CH_UNWIND : DUNE_CH_RESUME;
-	to->gp[0] = to->fp[0] = result;
+	to->gp[0] = result;
 	r = turn(s, lane, b, m);
 	if (r || !err)
 		return r;
@@ -356,7 +374,7 @@ int dune_call(const struct dune_function *f, enum dune_type type,
 	r = run(s, lane, b, &m);
 	if (!r && result)
 		*result = type == DUNE_DOUBLE || type == DUNE_FLOAT ?
-			  m.fp[0] : m.gp[0];
+			  m.gp[2] : m.gp[0];
 out:
 	dune_lane_give(s, lane);
 	return r;

@@ -31,10 +31,10 @@ enum dune_ch_kind {
 	/* from the host */
 	DUNE_CH_CALL = 1,	/* fn, fps, stacks, gp, fp, stack */
 	DUNE_CH_OP,		/* fn: enum dune_ch_op; gp, text */
-	DUNE_CH_RESUME,		/* a callback's result in gp[0], fp[0] */
+	DUNE_CH_RESUME,		/* a callback's result in gp[0] */
 	DUNE_CH_UNWIND,		/* a callback has failed */
 	/* from the guest */
-	DUNE_CH_RETURN,		/* gp[0]: rax, fp[0]: xmm0; op: its result */
+	DUNE_CH_RETURN,		/* gp[0]: rax, gp[2]: xmm0; op: its result */
 	DUNE_CH_CALLBACK,	/* fn: its number; gp, fp, stack */
 	DUNE_CH_FAILED,		/* an unwound call */
 };

@@ -181,6 +181,7 @@ static inline bool dune_box_dead(const struct dune_box *b)
 struct dune_lane {
 	const void *owner;		/* a thread's mark; NULL: free */
 	unsigned int depth;		/* of calls on it */
+	bool timed;			/* the next two are set */
 	uint64_t deadline;		/* CLOCK_MONOTONIC ns; 0: none */
 	uint64_t cpu_limit;		/* of the process's CPU clock; 0: none */
 	/* counted by the owner */
@@ -269,7 +270,7 @@ void dune_shares_drop(struct dune_sandbox *s);
 
 /* ---- call.c ---- */
 
-/* Takes a lane for the calling thread; its index. Starts the clocks. */
+/* Takes a lane for the calling thread; its index. */
 int dune_lane_take(struct dune_sandbox *s);
 void dune_lane_give(struct dune_sandbox *s, int lane);
 /*

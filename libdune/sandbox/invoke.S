@@ -39,6 +39,9 @@ runner_invoke:
 	mov 40(%rbx), %rcx
 	mov 48(%rbx), %r8
 	mov 56(%rbx), %r9
+	mov 288(%rbx), %rax		/* al: vector registers used */
+	test %rax, %rax
+	jz 4f
 	movsd 64(%rbx), %xmm0
 	movsd 72(%rbx), %xmm1
 	movsd 80(%rbx), %xmm2
@@ -47,8 +50,7 @@ runner_invoke:
 	movsd 104(%rbx), %xmm5
 	movsd 112(%rbx), %xmm6
 	movsd 120(%rbx), %xmm7
-	mov $8, %eax
-	call *8(%rbx)
+4:	call *8(%rbx)
 	mov %rax, 264(%rbx)
 	mov %rdx, 272(%rbx)
 	movsd %xmm0, 280(%rbx)

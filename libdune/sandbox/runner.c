@@ -24,6 +24,7 @@ _Static_assert(offsetof(struct invoke, gp) == 16, "invoke.S");
 _Static_assert(offsetof(struct invoke, fp) == 64, "invoke.S");
 _Static_assert(offsetof(struct invoke, stacks) == 128, "invoke.S");
 _Static_assert(offsetof(struct invoke, rax) == 264, "invoke.S");
+_Static_assert(offsetof(struct invoke, fps) == 288, "invoke.S");
 _Static_assert(offsetof(struct callback, fp) == 48, "invoke.S");
 _Static_assert(offsetof(struct callback, number) == 112, "invoke.S");
 _Static_assert(sizeof(struct callback) == 144, "invoke.S");
@@ -107,10 +108,12 @@ static void answer(struct lane *l, int kind, uint64_t gp0, uint64_t gp1)
 
 static void serve_call(struct lane *l, const struct dune_ch_msg *m)
 {
-	struct invoke in = { .fn = m->fn, .stacks = m->stacks };
 	struct invoke *outer = l->innermost;
-	struct dune_ch_msg *to = &l->slot->to_host;
+	struct invoke in;
 
+	in.fn = m->fn;
+	in.fps = m->fps;
+	in.stacks = m->stacks;
 	memcpy(in.gp, m->gp, sizeof(in.gp));
 	if (m->fps)
 		memcpy(in.fp, m->fp, sizeof(in.fp));
@@ -123,7 +126,7 @@ static void serve_call(struct lane *l, const struct dune_ch_msg *m)
 		return;
 	}
 	l->innermost = outer;
-	to->fp[0] = in.xmm0;
+	l->slot->to_host.gp[2] = in.xmm0;
 	answer(l, DUNE_CH_RETURN, in.rax, in.rdx);
 }
 
@@ -158,7 +161,7 @@ void runner_callback(struct callback *cb)
 			runner_unwind(l->innermost);
 		default:
 			cb->rax = m->gp[0];
-			cb->xmm0 = m->fp[0];
+			cb->xmm0 = m->gp[0];
 			return;
 		}
 	}

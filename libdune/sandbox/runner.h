@@ -14,6 +14,7 @@ struct invoke {
 	uint64_t stacks;	/* 128 */
 	uint64_t stack[DUNE_CH_STACK];	/* 136 */
 	uint64_t rax, rdx, xmm0;	/* 264 */
+	uint64_t fps;			/* 288: are there any in fp[]? */
 };
 
 /* What a stub was called with; the number is the stub's. */
