@@ -226,14 +226,27 @@ static uint64_t prepare_tls(struct sthread *st)
 	return (uint64_t)tcb;
 }
 
-/* What it has written is gone before anyone else runs there. */
+/* Is ring 0 emulated? Then in truth this is ring 3. */
+static bool deprivileged(void)
+{
+	unsigned short cs;
+
+	__asm__("mov %%cs, %0" : "=r"(cs));
+	return cs & 3;
+}
+
+/*
+ * What it has written is gone before anyone else runs there. On a software KVM
+ * clearing dirty bits would cost faults: more than clearing the memory.
+ */
 static void clean(struct sthread *st)
 {
 	uint64_t dirty[USED / PAGE / 64 + 1] = { 0 };
 	char *page = st->room + PAGE;
 	unsigned int i;
 
-	if (dune_vm_scan(st->root, page, USED,
+	if (deprivileged() ||
+	    dune_vm_scan(st->root, page, USED,
 			 DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR, dirty) < 0)
 		memset(dirty, 0xff, sizeof(dirty));
 	for (i = 0; i < USED / PAGE; i++)

@@ -11,7 +11,7 @@
  * An sthread is run by the thread that creates it and has ended when sthread_create()
  * returns; those of several threads run at the same time. Its page tables
  * and stack go back to a pool: of the stack only the pages with a dirty bit are
- * cleaned, and rights that the next one has as well stay where they are.
+ * cleaned (where ring 0 is emulated, all), and rights that the next one has as well stay where they are.
  *
  * Errors are negative errno values.
  */
