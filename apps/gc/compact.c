@@ -31,6 +31,14 @@ static void copy_out(uint32_t n)
 	}
 }
 
+/* Only leaves are given to system calls (gc.h). */
+static bool remap(const struct gc_object *from, void *to, size_t len)
+{
+	return gc.os->move && len >= REMAP * GC_BLOCK &&
+	       !(gc.os->move_unknown && from->type == GC_LEAF) &&
+	       !gc.os->move((void *)from, to, len);
+}
+
 static void move_large(uint32_t n)
 {
 	uint32_t blocks = gc.block[n].n, to, i;
@@ -44,8 +52,7 @@ static void move_large(uint32_t n)
 			gc_blocks_give(to, blocks);
 		return;
 	}
-	if (blocks >= REMAP && gc.os->move &&
-	    !gc.os->move(gc_block_at(n), gc_block_at(to), len)) {
+	if (remap((struct gc_object *)gc_block_at(n), gc_block_at(to), len)) {
 		gc.stats.remapped += len;
 	} else {
 		memcpy(gc_block_at(to), gc_block_at(n), len);

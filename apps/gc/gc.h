@@ -13,6 +13,11 @@
  * Nowhere else: not in malloc'ed memory, not in thread-local or global
  * variables that are no roots. No finalizers.
  *
+ * System calls may be given objects, when nothing moves them meanwhile (an ambiguous
+ * pointer to them, or no compaction), and then GC_LEAF ones: with gc_os_protect any
+ * other may be EFAULT, with gc_os_dune large ones that compaction has moved
+ * are not where the kernel believes.
+ *
  * Errors are negative errno values; nothing prints or exits. Nothing here may be
  * called from a signal handler.
  */

@@ -1,10 +1,7 @@
 /*
  * Dune mode: the dirty bits are those of the process's page-table entries, which
- * the CPU sets; protection is an edit of them, without a system call; and
- * faults come to a handler without a signal.
- *
- * Pages move by mremap(2) all the same: system calls that are given pointers
- * to such objects must find the pages where the program does.
+ * the CPU sets; protection and moving are edits of them, without a system call;
+ * and faults come to a handler without a signal.
  */
 #include "apps/gc/os.h"
 
@@ -97,16 +94,59 @@ static int dune_protect(const struct gc_range *range, size_t n, bool writable)
 	return err;
 }
 
+/* The entry of a page that is there; NULL. */
+static ptent_t *entry(uint8_t *at)
+{
+	ptent_t *e;
+
+	return !dune_vm_lookup(pgroot, at, CREATE_NONE, &e) && *e & PTE_P ?
+	       e : NULL;
+}
+
+/*
+ * The entries change places, as dirty ones, so both ranges stay mapped. Nobody
+ * else edits them: the world is stopped. All of them or none.
+ */
+static int swap_entries(uint8_t *from, uint8_t *to, size_t len)
+{
+	ptent_t *a, *b, e;
+	size_t at;
+
+	for (at = 0; at < len; at += GC_PAGE)
+		if (!entry(from + at) || !entry(to + at))
+			return -ENOENT;
+	for (at = 0; at < len; at += GC_PAGE) {
+		a = entry(from + at);
+		b = entry(to + at);
+		e = *a | PTE_D;
+		*a = *b | PTE_D;
+		*b = e;
+	}
+	return 0;
+}
+
+/* Has the whole range pages, of 4 KiB? */
+static int small_pages(void *at, size_t len)
+{
+	int r = dune_vm_fill(pgroot, at, len);
+
+	return r ? r : dune_vm_split(pgroot, at, len);
+}
+
 static int dune_move(void *from, void *to, size_t len)
 {
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
-	return mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED |
-		      MREMAP_DONTUNMAP, to) == MAP_FAILED ? -errno : 0;
+	int r = small_pages(from, len);
+
+	if (!r)
+		r = small_pages(to, len);
+	if (!r)
+		r = swap_entries(from, to, len);
+	dune_flush_tlb_all();
+	return r;
 }
 
 const struct gc_os gc_os_dune = {
 	.name = "Dune mode", .begin = dune_begin, .end = dune_end,
 	.dirty = dune_dirty, .protect = dune_protect, .move = dune_move,
+	.move_unknown = true,
 };

@@ -43,6 +43,8 @@ struct gc_os {
 	 * mapped, with whatever is in it then. They count as dirty.
 	 */
 	int (*move)(void *from, void *to, size_t len);
+	/* The kernel does not know: not for what system calls may be given. */
+	bool move_unknown;
 	/* In the child of a fork: as begin, the heap is as it was. */
 	int (*forked)(void);
 };

@@ -157,38 +157,55 @@ static void test_calls(void)
 	end();
 }
 
-/* Large objects move by their pages, and stay whole, and are seen. */
+/*
+ * Large objects move by their entries, and stay whole, and are seen; leaves are
+ * where system calls find them.
+ */
 static void test_remap(void)
 {
-	static uintptr_t *first, *big;
-	const size_t words = 3 << 17;
+	static uintptr_t *first, *big, *leaf;
+	const size_t words = 3 << 17, bytes = words * sizeof(*big);
 	struct gc_stats s;
 	int type, fds[2];
+	size_t i;
 
 	begin(GC_PRECISE_STACKS);
 	type = gc_type(8, 1);
 	CHECK(!gc_root_add(&first, 1, type) && !gc_root_add(&big, 1, type));
-	first = gc_alloc(GC_LEAF, 4 << 20);
-	memset(first, 1, 4 << 20);
-	big = gc_alloc(type, words * sizeof(*big));
-	big[0] = big[words - 1] = (uintptr_t)big;
+	CHECK(!gc_root_add(&leaf, 1, type));
+	first = gc_alloc(GC_LEAF, 8 << 20);
+	memset(first, 1, 8 << 20);
+	big = gc_alloc(type, bytes);
+	leaf = gc_alloc(GC_LEAF, bytes);
+	for (i = 0; i < words; i++) {
+		big[i] = (uintptr_t)big;
+		leaf[i] = i;
+	}
 	first = NULL;
 	CHECK(!gc_collect(GC_COMPACT));
 	gc_stats(&s);
-	CHECK(s.remapped >= words * sizeof(*big));
-	CHECK(big[0] == (uintptr_t)big && big[words - 1] == big[0]);
+	CHECK(s.remapped >= bytes && s.copied >= bytes);
+	for (i = 0; i < words; i++)
+		CHECK(big[i] == (uintptr_t)big && leaf[i] == i);
+	CHECK(!pipe(fds) && write(fds[1], &leaf[words / 2], 8) == 8);
+	CHECK(read(fds[0], &leaf[5], 8) == 8 && leaf[5] == words / 2);
+
 	CHECK(!gc_collect(GC_MINOR));
 	first = gc_alloc(GC_LEAF, 24);
 	first[0] = 6;
-	/* by a system call, to where it is now */
-	CHECK(!pipe(fds) && write(fds[1], &first, 8) == 8);
-	CHECK(read(fds[0], &big[words / 2], 8) == 8);
 	big[words / 4] = (uintptr_t)first;
 	first = NULL;
 	CHECK(!gc_collect(GC_MINOR));
 	CHECK(*(uintptr_t *)big[words / 4] == 6);
-	CHECK(big[words / 2] == big[words / 4]);
+	/* Where it was others are now. */
 	big = NULL;
+	CHECK(!gc_collect(GC_FULL));
+	for (i = 0; i < 8; i++) {
+		big = gc_alloc(GC_LEAF, bytes);
+		CHECK(big && !big[0] && !big[words - 1]);
+		memset(big, 0xff, bytes);
+	}
+	CHECK(leaf[5] == words / 2 && leaf[words - 1] == words - 1);
 	end();
 }
 
