@@ -6,6 +6,8 @@
  */
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include "kern/mm/uaccess.h"
 #include "kern/self/clone.h"
@@ -103,6 +105,26 @@ static long execute(struct dune_task *t, struct dune_call *c)
 	return ret;
 }
 
+/*
+ * A seccomp filter, or strict mode, would count for what the host side does as
+ * well. So the thread leaves Dune mode, and makes the call natively.
+ */
+static long restrict_self(struct dune_task *t, struct dune_call *c)
+{
+	const struct dune_percpu *none = NULL;
+	struct dune_vcpu *v = t->vcpu;
+
+	if (c->nr == SYS_prctl ? c->arg[0] != PR_SET_SECCOMP :
+				 c->arg[0] > SECCOMP_SET_MODE_FILTER)
+		return dune_host_syscall(c->nr, c->arg[0], c->arg[1],
+					 c->arg[2], c->arg[3], c->arg[4], 0);
+	if (dune_signal_hold(t) < 0)
+		return -DUNE_ERESTART;
+	dune_copy_out(v->fs_base + dune_self.block_at, &none, sizeof(none));
+	v->u.rip -= DUNE_SYSCALL_INSN;
+	dune_self_native(dune_sthread_of(t));
+}
+
 static const struct {
 	long nr;
 	long (*serve)(struct dune_task *t, struct dune_call *c);
@@ -124,6 +146,8 @@ static const struct {
 	{ SYS_vfork, dune_self_clone },
 	{ SYS_execve, execute },
 	{ SYS_execveat, execute },
+	{ SYS_prctl, restrict_self },
+	{ SYS_seccomp, restrict_self },
 	{ SYS_exit, dune_self_exit_thread },
 	{ SYS_close, dune_fds_hide },
 	{ SYS_dup, dune_fds_hide },

@@ -13,7 +13,6 @@
 #define RFLAGS_DF	(1u << 10)
 #define RFLAGS_RF	(1u << 16)
 
-#define SYSCALL_INSN	2	/* bytes */
 
 #define TRAP_SS		12
 #define TRAP_GP		13
@@ -228,7 +227,7 @@ void dune_signal_deliver(struct dune_task *task, bool restart)
 	struct kvm_regs *u = &task->vcpu->u;
 
 	if (restart) {
-		u->rip -= SYSCALL_INSN;
+		u->rip -= DUNE_SYSCALL_INSN;
 		u->rax = task->orig_rax;
 		task->vcpu->edited = true;
 		/* the call did not begin, so its mask did not, either */

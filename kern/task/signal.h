@@ -25,6 +25,8 @@
 
 #include "kern/task/task.h"
 
+#define DUNE_SYSCALL_INSN	2	/* bytes of the instruction */
+
 /*
  * At process start (and after exec): SIGSEGV and SIGBUS get the host handler
  * (uaccess fixups), the guest's mask and ignored signals are read from

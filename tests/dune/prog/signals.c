@@ -107,21 +107,27 @@ static void *maps(void *arg)
 	return arg;
 }
 
-/* A timer and another thread's mappings, until there were n signals. */
+/*
+ * A timer and another thread's mappings, until there were n signals. Once at a
+ * time: where a handler takes longer than the timer nothing else would run.
+ */
 static void storm(int n)
 {
-	struct itimerval it = { { 0, 500 }, { 0, 500 } };
-	struct itimerval off = { { 0, 0 }, { 0, 0 } };
+	struct itimerval it = { { 0, 0 }, { 0, 500 } };
+	int armed = -1, i;
 	uint64_t sum = 0, want = 0;
 	double d = 0, e = 0;
 	pthread_t t;
 	char *p;
-	int i;
 
 	stop = count = 0;
 	CHECK(pthread_create(&t, NULL, maps, NULL) == 0);
-	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 	for (i = 0; count < n; i++) {
+		if (armed != count) {
+			armed = count;
+			it.it_value.tv_usec = 300 + i % 400;
+			CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
+		}
 		sum += i * 3;
 		want += i * 3;
 		d += 0.5;
@@ -132,7 +138,6 @@ static void storm(int n)
 		CHECK(munmap(p, 2 * PAGE) == 0);
 		CHECK(dune_in_dune_mode());
 	}
-	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
 	stop = 1;
 	CHECK(pthread_join(t, NULL) == 0);
 }

@@ -100,18 +100,20 @@ static void around(int round)
 
 static void *rounds(void *n)
 {
+	struct itimerval it = { { 0, 0 }, { 0, 200 } };
 	int i;
 
 	CHECK(dune_in_dune_mode());
-	for (i = 0; i < *(int *)n; i++)
+	for (i = 0; i < *(int *)n; i++) {
+		/* a signal somewhere in it */
+		CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 		around(i);
+	}
 	return NULL;
 }
 
 int main(void)
 {
-	struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
-	struct itimerval off = { { 0, 0 }, { 0, 0 } };
 	int n = times(200, 20);
 	pthread_t t[2];
 
@@ -123,15 +125,13 @@ int main(void)
 	handle(SIGALRM, on_signal, SA_RESTART);
 	OK(dune_trap_set(DUNE_VEC_UD, 0, on_trap, NULL));
 	rounds(&n);
-	CHECK(traps == n / 4 && signals == n / 4);
+	CHECK(traps == n / 4 && signals >= n / 4);
 	say("rounds\n");
-	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
 	CHECK(pthread_create(&t[0], NULL, rounds, &n) == 0);
 	CHECK(pthread_create(&t[1], NULL, rounds, &n) == 0);
 	rounds(&n);
 	pthread_join(t[0], NULL);
 	pthread_join(t[1], NULL);
-	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
 	say("vectors\n");
 	return 0;
 }
