@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
@@ -244,9 +245,9 @@ static void ended(struct dune_engine *e, struct dune_watch *w)
 
 int dune_box_watch(struct dune_box *b, pid_t pid, int pidfd)
 {
-	b->pid = pid;
 	b->end.fd = pidfd;
 	b->end.ready = ended;
+	__atomic_store_n(&b->pid, pid, __ATOMIC_RELEASE);
 	return dune_engine_watch(b->family->engine, &b->end);
 }
 
@@ -319,14 +320,19 @@ int dune_box_ready(struct dune_box *b)
 
 		if (dune_box_dead(b))
 			return start_error(b);
-		if (ready == DUNE_CH_READY) {
-			b->callback = b->ch->head.callback;
-			return 0;
-		}
 		if (ready == DUNE_CH_NO_FORK)
-			return dune_err(-EAGAIN, "sandbox: cannot be forked; "
-					"end other processes or raise ulimit "
-					"-u");
+			return dune_err(-EAGAIN, "sandbox: cannot be forked: "
+					"%s; end other processes or raise "
+					"ulimit -u",
+					strerror(b->ch->head.callback & 4095));
+		/* a fork may be there before the keeper was told of it */
+		while (ready == DUNE_CH_READY && !dune_box_dead(b)) {
+			if (__atomic_load_n(&b->pid, __ATOMIC_ACQUIRE)) {
+				b->callback = b->ch->head.callback;
+				return 0;
+			}
+			sched_yield();
+		}
 		futex(&b->ch->head.ready, FUTEX_WAIT, ready, &second);
 	}
 	if (b->pid)

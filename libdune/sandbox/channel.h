@@ -86,7 +86,8 @@ struct dune_ch_head {
 	uint32_t spins;		/* looks before a thread sleeps; 0 with one CPU */
 	/* the runner's, for the host */
 	uint32_t ready __attribute__((aligned(64)));	/* futex, DUNE_CH_... */
-	uint64_t callback;	/* address of its callback entry */
+	uint64_t callback;	/* address of its callback entry; no fork: the
+				 * errno */
 };
 
 struct dune_ch {

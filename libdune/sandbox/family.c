@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,11 +165,17 @@ static void born(void *ctx, pid_t pid)
 	struct dune_box *b = f->pending;
 	int fd;
 
-	if (!b || is_known(f, pid))
+	if (is_known(f, pid))
 		return;
 	fd = syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
 		return;
+	if (!b) {
+		/* who asked for it has gone meanwhile */
+		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+		close(fd);
+		return;
+	}
 	dune_family_expect(f, NULL, NULL);
 	dune_box_watch(b, pid, fd);
 }

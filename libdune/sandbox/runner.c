@@ -365,11 +365,13 @@ static void map_channel(int fd)
 /* In the channel that a child would have had. */
 static void say_no_fork(int fd)
 {
+	int err = errno;
 	struct dune_ch_head *h = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				      MAP_SHARED, fd, 0);
 
 	if (h == MAP_FAILED)
 		return;
+	h->callback = err;
 	__atomic_store_n(&h->ready, DUNE_CH_NO_FORK, __ATOMIC_SEQ_CST);
 	futex(&h->ready, FUTEX_WAKE, 1);
 	munmap(h, 4096);
