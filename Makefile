@@ -70,7 +70,7 @@ SONAME	:= libdune.so.$(firstword $(subst ., ,$(VERSION)))
 # Trap code of the library runs before FPU registers are saved.
 TRAP_O	:= $(patsubst %.c,%.o,libdune/trap.c libdune/page.c libdune/userview.c \
 	     libdune/mode.c libdune/attach.c libdune/privileged.c libdune/decode.c \
-	     libdune/softdirty.c \
+	     libdune/softdirty.c libdune/gcfault.c \
 	     $(wildcard libdune/vm*.c libdune/emulate*.c))
 $(addprefix $(B)/pic/,$(TRAP_O)) $(addprefix $(B)/self-asan/,$(TRAP_O)): \
 	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector

@@ -28,6 +28,8 @@ struct dune_guest {
 	struct dune_tf *ipi;		/* frame of the IPI in service, or NULL */
 	bool ipi_waits;			/* one, for room on the stack */
 	uint64_t pending[DUNE_VECTORS / 64];	/* IPIs: a bit a vector */
+	uint32_t stop_sent;		/* gcstop.c: the last stop it was told */
+	const struct dune_stopped *stopped;	/* while it stands */
 };
 
 /* The thread's block in Dune mode, else NULL. */
@@ -73,6 +75,10 @@ void dune_guest_set_cr3(uint64_t cr3);
 void dune_guest_invlpg(uint64_t va);
 /* What CR3 holds: a real value. */
 uint64_t dune_guest_cr3(void);
+
+/* dune_self.lock, for the list of threads. Also outside Dune mode. */
+void dune_guest_lock_threads(void);
+void dune_guest_unlock_threads(void);
 
 /* softdirty.c: what dune_self.clear_dirty is set to. */
 void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc);

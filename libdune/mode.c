@@ -152,3 +152,22 @@ void dune_guest_invlpg(uint64_t va)
 	else
 		dune_guest_set_cr3(dune_guest_cr3());
 }
+
+/* Signals wait: nobody else can have a thread stand that has the lock. */
+void dune_guest_lock_threads(void)
+{
+	struct dune_percpu *pc = dune_guest_cpu();
+
+	if (pc)
+		pc->hold++;
+	pthread_mutex_lock(&dune_self.lock);
+}
+
+void dune_guest_unlock_threads(void)
+{
+	struct dune_percpu *pc = dune_guest_cpu();
+
+	pthread_mutex_unlock(&dune_self.lock);
+	if (pc && --pc->hold == 0 && pc->kick)
+		pc->hcall(DUNE_HC_POLL, 0, 0, 0);
+}

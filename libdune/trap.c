@@ -159,7 +159,7 @@ static void update_nofpu(unsigned int vector)
 {
 	struct dune_sthread *t;
 
-	pthread_mutex_lock(&dune_self.lock);
+	dune_guest_lock_threads();
 	for (t = dune_self.threads; t; t = t->next) {
 		const struct dune_handler *own = dune_guest_of(t->pc)->own;
 		bool any = process[vector].fn || (own && own[vector].fn);
@@ -168,7 +168,7 @@ static void update_nofpu(unsigned int vector)
 			  says_nofpu(process, vector) &&
 			  says_nofpu(own, vector));
 	}
-	pthread_mutex_unlock(&dune_self.lock);
+	dune_guest_unlock_threads();
 }
 
 static struct dune_handler *own_table(void)

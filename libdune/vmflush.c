@@ -64,15 +64,31 @@ static void flush_local(uint64_t lo, uint64_t last)
 		ops->invlpg(lo);
 }
 
+/*
+ * A software KVM keeps one shadow of a table for all CPUs. When this CPU loads
+ * the root that the table belongs to, the shadow is brought in line with what
+ * the guest has written, and where rights went all CPUs are flushed by KVM itself.
+ * Views of ring 3 have tables of their own.
+ */
+static bool told_all(const ptent_t *root)
+{
+	const struct dune_tdesc *d = dune_root_desc(root);
+
+	return dune_vms->flags & DUNE_VMF_SOFT && d && !d->view;
+}
+
 void dune_gather_end(struct dune_gather *g)
 {
 	unsigned int i;
+	bool here;
 
 	if (g->lo <= g->last) {
 		dune_userview_drop(g->root, g->lo, g->last);
-		if (g->root == dune_root_current())
+		here = g->root == dune_root_current();
+		if (here)
 			flush_local(g->lo, g->last);
-		dune_vms->ops.shootdown();
+		if (!here || !told_all(g->root))
+			dune_vms->ops.shootdown();
 	}
 	for (i = 0; i < g->n; i++)
 		dune_page_put(g->page[i]);

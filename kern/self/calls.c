@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include "kern/mm/uaccess.h"
+#include "kern/self/barrier.h"
 #include "kern/self/clone.h"
 #include "kern/self/dirty.h"
 #include "kern/self/fds.h"
@@ -199,6 +200,8 @@ bool dune_self_call(struct dune_sthread *s)
 	long ret;
 
 	t->orig_rax = call.nr;
+	if (dune_barriers.n && dune_barrier_hit(s, &call))
+		return false;
 	ret = dune_self.tracking ? tracked(s, &call, &clear) : serve(t, &call);
 	if (ret == -DUNE_ERESTART && t->orig_rax != -1)
 		return true;

@@ -1,6 +1,6 @@
 /*
- * Which memory the kernel may write when it serves a system call: from the
- * table that the sandbox checks pointers by, and a few that it emulates.
+ * Which memory the kernel reads and writes when it serves a system call: from
+ * the table that the sandbox checks pointers by, and a few that it emulates.
  */
 #include "kern/self/outbuf.h"
 
@@ -35,35 +35,49 @@ static const struct extra {
 	short nr;
 	uint8_t shape, at, n;
 	uint16_t size;
+	bool in;		/* the kernel reads */
 } extras[] = {
-	{ __NR_readv, VECTOR, 1, 2, 0 },
-	{ __NR_preadv, VECTOR, 1, 2, 0 },
-	{ __NR_preadv2, VECTOR, 1, 2, 0 },
-	{ __NR_vmsplice, VECTOR, 1, 2, 0 },
-	{ __NR_process_vm_readv, VECTOR, 1, 2, 0 },
-	{ __NR_recvmsg, MESSAGE, 1, 0, 0 },
-	{ __NR_recvmmsg, MESSAGES, 1, 2, 0 },
-	{ __NR_ioctl, IOCTL, 2, 1, 0 },
-	{ __NR_msgrcv, MTEXT, 1, 2, 0 },
-	{ __NR_io_getevents, ARRAY, 3, 2, 32 },
-	{ __NR_io_pgetevents, ARRAY, 3, 2, 32 },
-	{ __NR_fcntl, BYTES, 2, 0, 64 },
-	{ __NR_prctl, BYTES, 1, 0, SOME },
-	{ __NR_semctl, BYTES, 3, 0, SOME },
-	{ __NR_sched_rr_get_interval, BYTES, 1, 0, 16 },
-	{ __NR_ptrace, BYTES, 3, 0, SOME },
-	{ __NR_madvise, ARRAY, 0, 1, 1 },	/* contents may go */
+	{ __NR_writev, VECTOR, 1, 2, 0, true },
+	{ __NR_pwritev, VECTOR, 1, 2, 0, true },
+	{ __NR_pwritev2, VECTOR, 1, 2, 0, true },
+	{ __NR_process_vm_writev, VECTOR, 1, 2, 0, true },
+	{ __NR_sendmsg, MESSAGE, 1, 0, 0, true },
+	{ __NR_sendmmsg, MESSAGES, 1, 2, 0, true },
+	{ __NR_readv, VECTOR, 1, 2, 0, false },
+	{ __NR_preadv, VECTOR, 1, 2, 0, false },
+	{ __NR_preadv2, VECTOR, 1, 2, 0, false },
+	{ __NR_vmsplice, VECTOR, 1, 2, 0, false },
+	{ __NR_process_vm_readv, VECTOR, 1, 2, 0, false },
+	{ __NR_recvmsg, MESSAGE, 1, 0, 0, false },
+	{ __NR_recvmmsg, MESSAGES, 1, 2, 0, false },
+	{ __NR_ioctl, IOCTL, 2, 1, 0, false },
+	{ __NR_msgrcv, MTEXT, 1, 2, 0, false },
+	{ __NR_io_getevents, ARRAY, 3, 2, 32, false },
+	{ __NR_io_pgetevents, ARRAY, 3, 2, 32, false },
+	{ __NR_fcntl, BYTES, 2, 0, 64, false },
+	{ __NR_prctl, BYTES, 1, 0, SOME, false },
+	{ __NR_semctl, BYTES, 3, 0, SOME, false },
+	{ __NR_sched_rr_get_interval, BYTES, 1, 0, 16, false },
+	{ __NR_ptrace, BYTES, 3, 0, SOME, false },
+	{ __NR_madvise, ARRAY, 0, 1, 1, false },	/* contents may go */
 };
 
 struct walk {
-	dune_outbuf_visit *visit;
+	dune_buffer_visit *visit;
 	void *ctx;
+	bool write;		/* what an extra's buffers are */
 };
+
+static void tell_as(const struct walk *w, uint64_t va, uint64_t len,
+		    bool write)
+{
+	if (va && len)
+		w->visit(w->ctx, va, len > -va ? -va : len, write);
+}
 
 static void tell(const struct walk *w, uint64_t va, uint64_t len)
 {
-	if (va && len)
-		w->visit(w->ctx, va, len > -va ? -va : len);
+	tell_as(w, va, len, w->write);
 }
 
 static void vector(const struct walk *w, uint64_t at, uint64_t n)
@@ -135,32 +149,81 @@ static void unknown(const struct walk *w, const uint64_t arg[6])
 		tell(w, arg[i], SOME);
 }
 
-void dune_outbuf_each(long nr, const uint64_t arg[6],
-		      dune_outbuf_visit *visit, void *ctx)
+/* By the table's row. */
+static void described(const struct walk *w, const struct dune_sysrow *row,
+		      const uint64_t arg[6])
 {
-	const struct walk w = { visit, ctx };
-	const struct dune_sysrow *row;
 	uint64_t len;
-	bool known;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		const struct dune_argspec *a = &row->arg[i];
+		bool write = a->kind == DUNE_A_OUT || a->kind == DUNE_A_INOUT;
+
+		if (write && a->rule == DUNE_L_NONE)
+			tell_as(w, arg[i], SOME, true);
+		else if ((write || a->kind == DUNE_A_IN ||
+			  a->kind == DUNE_A_PATH || a->kind == DUNE_A_STR) &&
+			 dune_sys_span(a, arg, &len))
+			tell_as(w, arg[i], len, write);
+	}
+}
+
+static bool is_known(const struct dune_sysrow *row)
+{
+	return row && row->action != DUNE_DO_UNKNOWN &&
+	       row->action != DUNE_DO_REFUSE;
+}
+
+/* False: the call is in neither table. */
+static bool each(struct walk *w, long nr, const uint64_t arg[6])
+{
+	const struct dune_sysrow *row = nr >= 0 && nr < DUNE_NR_MAX ?
+					&rows[nr] : NULL;
+	bool found = is_known(row);
 	size_t i;
 
-	row = nr >= 0 && nr < DUNE_NR_MAX ? &rows[nr] : NULL;
-	known = row && row->action != DUNE_DO_UNKNOWN &&
-		row->action != DUNE_DO_REFUSE;
+	if (found)
+		described(w, row, arg);
 	for (i = 0; i < DUNE_ARRAY_SIZE(extras); i++) {
 		if (extras[i].nr != nr)
 			continue;
-		extra(&w, &extras[i], arg);
-		if (!known)
-			return;
+		w->write = !extras[i].in;
+		extra(w, &extras[i], arg);
+		found = true;
 	}
-	if (!known)
-		unknown(&w, arg);
-	for (i = 0; known && i < 6; i++) {
-		const struct dune_argspec *a = &row->arg[i];
+	return found;
+}
 
-		if ((a->kind == DUNE_A_OUT || a->kind == DUNE_A_INOUT) &&
-		    dune_sys_span(a, arg, &len))
-			tell(&w, arg[i], a->rule == DUNE_L_NONE ? SOME : len);
-	}
+void dune_buffers_each(long nr, const uint64_t arg[6],
+		       dune_buffer_visit *visit, void *ctx)
+{
+	struct walk w = { .visit = visit, .ctx = ctx };
+
+	each(&w, nr, arg);
+}
+
+struct out {
+	dune_outbuf_visit *visit;
+	void *ctx;
+};
+
+static void only_writes(void *ctx, uint64_t va, uint64_t len, bool write)
+{
+	const struct out *o = ctx;
+
+	if (write)
+		o->visit(o->ctx, va, len);
+}
+
+void dune_outbuf_each(long nr, const uint64_t arg[6],
+		      dune_outbuf_visit *visit, void *ctx)
+{
+	struct out o = { visit, ctx };
+	struct walk w = { .visit = only_writes, .ctx = &o };
+
+	if (each(&w, nr, arg))
+		return;
+	w.write = true;
+	unknown(&w, arg);
 }

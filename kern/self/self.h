@@ -15,6 +15,7 @@
  *   fds.c     descriptors of ours                         host.S   stack switches
  *   guest.S   code that runs in the guest                 dirty.c  dirty bits of
  *   softdirty.c  clear_refs and pagemap                   what the host writes
+ *   outbuf.c  buffers of system calls                     barrier.c  faults there
  *
  * Who owns what: `dune_self` (one a process) owns the KVM descriptors, the VM,
  * its memory and signal dispositions; a `dune_sthread` (one a thread that

@@ -148,6 +148,41 @@ static void test_messages(void **state)
 	assert_true(is_told(&m[1], sizeof(m[1])));
 }
 
+/* What is read: the same way, strings by their first byte. */
+static void both(void *ctx, uint64_t va, uint64_t len, bool write)
+{
+	(void)ctx;
+	told[n_told].va = va;
+	told[n_told].len = len | (uint64_t)write << 63;
+	assert_true(++n_told < DUNE_ARRAY_SIZE(told));
+}
+
+static void test_reads(void **state)
+{
+	char buf[2][64];
+	struct iovec v[2] = { { buf[0], 3 }, { buf[1], 4 } };
+	uint64_t arg[6] = { 1, P(buf[0]), 7 };
+
+	(void)state;
+	n_told = 0;
+	dune_buffers_each(SYS_write, arg, both, NULL);
+	assert_int_equal(n_told, 1);
+	assert_int_equal(told[0].len, 7);
+	n_told = 0;
+	dune_buffers_each(SYS_read, arg, both, NULL);
+	assert_int_equal(told[0].len, 7 | 1ul << 63);
+	arg[1] = P(v);
+	arg[2] = 2;
+	n_told = 0;
+	dune_buffers_each(SYS_writev, arg, both, NULL);
+	assert_true(is_told(buf[0], 3) && is_told(buf[1], 4));
+	ask(SYS_writev, 1, P(v), 2, 0);
+	assert_int_equal(n_told, 0);
+	n_told = 0;
+	dune_buffers_each(480, arg, both, NULL);
+	assert_int_equal(n_told, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_wraps),
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
