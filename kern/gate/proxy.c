@@ -426,6 +426,8 @@ void dune_gate_exit(struct dune_task *t, const struct dune_call *call)
 	const struct dune_sysrow *row = dune_sys_row(call->nr);
 	uint64_t t_now, gap;
 
+	if (t->proc->policy->rewrite == DUNE_REWRITE_ON)
+		dune_site_rewrite(t, t->vcpu->u.rip);
 	if (!row || !possible(t))
 		return;
 	if (row->flags & DUNE_F_CREDS)

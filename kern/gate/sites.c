@@ -22,6 +22,7 @@
 /* An area this far away at most. */
 #define AREA_REACH	(1ul << 30)
 
+#define INT3		0xcc
 /* So often served before a site is looked at. */
 #define WORTH_IT	128
 /* Sites whose calls are counted at a time. */
@@ -144,7 +145,9 @@ static bool rewrite(struct dune_task *t, dune_gva_t at)
 
 static bool wanted(const struct dune_task *t)
 {
-	return !t->proc->policy->rewrite_off && !t->mm->vm->kind.native_ring0;
+	/* a vfork's child does not know how many threads there are */
+	return t->proc->policy->rewrite != DUNE_REWRITE_OFF && !t->proc->vfork_child &&
+	       !t->mm->vm->kind.native_ring0;
 }
 
 void dune_site_rewrite(struct dune_task *t, dune_gva_t back)
@@ -194,6 +197,21 @@ void dune_site_leave(struct dune_task *t)
 	t->vcpu->edited = true;
 }
 
+bool dune_site_step(struct dune_task *t)
+{
+	struct kvm_regs *u = &t->vcpu->u;
+	const struct site *s = site_of(u->rip);
+
+	if (!s || u->rip - s->trampoline >= DUNE_SITE_BACK) {
+		dune_site_leave(t);
+		return false;
+	}
+	u->rip = u->rcx = dune_site_original(s->at, s->moved, DUNE_SITE_BACK);
+	u->r11 = u->rflags;
+	t->vcpu->edited = true;
+	return true;
+}
+
 static bool still_there(const struct site *s)
 {
 	uint8_t now[DUNE_SITE_PATCH];
@@ -211,16 +229,36 @@ static void undo(struct dune_task *t, const struct site *s)
 	pthread_mutex_unlock(&t->mm->lock);
 }
 
+/*
+ * Where an int3 was met that is a site's third byte. The trap is reported
+ * behind it; by a software KVM, when a signal comes at the same time, also at it,
+ * and as a general protection fault.
+ */
+static struct site *site_hit(uint64_t rip)
+{
+	struct site *s = site_at(rip - 3);
+
+	return s ? s : site_at(rip - 2);
+}
+
 bool dune_site_stray(struct dune_task *t)
 {
 	struct kvm_regs *u = &t->vcpu->u;
-	/* the int3 is over; it was the third byte of the site */
-	struct site *s = known() ? site_at(u->rip - 3) : NULL;
+	struct site *s = site_hit(u->rip);
+	uint8_t byte;
 
-	if (!s || !still_there(s))
+	if (!s)
 		return false;
-	u->rip = s->trampoline + DUNE_SITE_BACK;
+	if (!still_there(s)) {
+		if (dune_copy_in(&byte, s->at + 2, 1) || byte == INT3)
+			return false;	/* the program's own */
+		/* undone since by another thread: once more */
+		u->rip = s->at + 2;
+		t->vcpu->edited = true;
+		return true;
+	}
 	t->vcpu->edited = true;
+	u->rip = s->trampoline + DUNE_SITE_BACK;
 	if (__atomic_add_fetch(&s->strays, 1, __ATOMIC_RELAXED) == STRAYS)
 		undo(t, s);
 	return true;

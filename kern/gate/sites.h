@@ -33,7 +33,13 @@ void dune_site_rewrite(struct dune_task *t, dune_gva_t back);
 void dune_site_leave(struct dune_task *t);
 
 /*
- * t met an int3. True: it was that of a rewritten site, to which somebody came
+ * The same for a step of a program that steps itself. True: t stepped into a
+ * trampoline, so it stands behind its `syscall`, and the call is to be served.
+ */
+bool dune_site_step(struct dune_task *t);
+
+/*
+ * t met an int3 (#BP, or what comes in its place). True: it was that of a rewritten site, to which somebody came
  * in another way than by its `syscall`, and t goes on behind it.
  */
 bool dune_site_stray(struct dune_task *t);

@@ -223,31 +223,31 @@ static int set_fd(struct dune_policy *p, const char *arg,
 	return err;
 }
 
-static int set_exitless(struct dune_policy *p, const char *arg,
-			dune_policy_add_fn *add)
+/* enum dune_exitless and enum dune_rewrite */
+static int when(const char *arg, uint8_t *to)
 {
-	static const char *const words[] = {
-		[DUNE_EXITLESS_AUTO] = "auto", [DUNE_EXITLESS_OFF] = "off",
-		[DUNE_EXITLESS_ON] = "on",
-	};
+	static const char *const words[] = { "auto", "off", "on" };
 
-	(void)add;
 	for (size_t i = 0; i < DUNE_ARRAY_SIZE(words); i++)
 		if (strcmp(words[i], arg) == 0) {
-			p->exitless = i;
+			*to = i;
 			return 0;
 		}
 	return dune_err(-EINVAL, "%.64s: write auto, off or on", arg);
+}
+
+static int set_exitless(struct dune_policy *p, const char *arg,
+			dune_policy_add_fn *add)
+{
+	(void)add;
+	return when(arg, &p->exitless);
 }
 
 static int set_rewrite(struct dune_policy *p, const char *arg,
 		       dune_policy_add_fn *add)
 {
 	(void)add;
-	p->rewrite_off = strcmp(arg, "off") == 0;
-	if (!p->rewrite_off && strcmp(arg, "on") != 0)
-		return dune_err(-EINVAL, "%.64s: write on or off", arg);
-	return 0;
+	return when(arg, &p->rewrite);
 }
 
 static int set_trace(struct dune_policy *p, const char *arg,

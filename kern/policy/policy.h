@@ -33,6 +33,13 @@ enum dune_exitless {
 	DUNE_EXITLESS_ON,	/* always: for tests */
 };
 
+/* --rewrite: where a software KVM traps `syscall`, jumps in its place. */
+enum dune_rewrite {
+	DUNE_REWRITE_AUTO = 0,	/* when it pays */
+	DUNE_REWRITE_OFF,
+	DUNE_REWRITE_ON,	/* always: for tests */
+};
+
 struct dune_policy {
 	uint32_t version;		/* sizeof(struct dune_policy) */
 	struct dune_policy_path path[DUNE_POLICY_PATHS];
@@ -51,7 +58,7 @@ struct dune_policy {
 	unsigned int procs;		/* processes, 0: no limit */
 
 	uint8_t exitless;		/* enum dune_exitless */
-	bool rewrite_off;		/* call sites stay as they are */
+	uint8_t rewrite;		/* enum dune_rewrite */
 
 	/* sandboxed plugins (libdune/sandbox): which calls, sys/strict.h */
 	bool strict;

@@ -13,7 +13,9 @@
 
 __thread struct dune_task *dune_current;
 
+#define VECTOR_DB 1
 #define VECTOR_BP 3
+#define VECTOR_GP 13
 #define VECTOR_PF 14
 
 /* KVM_RUN may fail this often in a row before the page is looked into. */
@@ -41,7 +43,8 @@ static bool serve_call(struct dune_task *t)
 	return false;
 }
 
-static void serve_trap(struct dune_task *t)
+/* Serves a fault or trap; true: a call was made with it that is to restart. */
+static bool serve_trap(struct dune_task *t)
 {
 	struct dune_vcpu *c = t->vcpu;
 	enum dune_fault fault = DUNE_FAULT_OK;
@@ -49,11 +52,20 @@ static void serve_trap(struct dune_task *t)
 	if (c->trap_vector == VECTOR_PF) {
 		fault = dune_mm_fault(t->mm, c->trap_cr2, c->trap_error);
 		if (fault == DUNE_FAULT_OK)
-			return;
+			return false;
 	}
-	if (c->trap_vector == VECTOR_BP && dune_site_stray(t))
-		return;
+	if ((c->trap_vector == VECTOR_BP || c->trap_vector == VECTOR_GP) &&
+	    dune_site_stray(t))
+		return false;
+	if (c->trap_vector == VECTOR_DB && dune_site_step(t)) {
+		if (serve_call(t))
+			return true;
+		/* in a fork's child nothing has stepped */
+		if (t->exiting || t->vcpu != c)
+			return false;
+	}
 	dune_signal_trap(t, fault);
+	return false;
 }
 
 /*
@@ -86,7 +98,7 @@ void dune_task_loop(struct dune_task *t)
 			restart = serve_call(t);
 			break;
 		case DUNE_EXIT_TRAP:
-			serve_trap(t);
+			restart = serve_trap(t);
 			break;
 		case DUNE_EXIT_INTR:
 			dune_vcpu_unkick(t->vcpu);
