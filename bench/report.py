@@ -116,9 +116,10 @@ class Group:
         columns = [w for w in dict.fromkeys(
             c.who for _, _, cells in self.rows for c in cells)
             if w not in lost]
-        return columns, [(name, [next((c for c in cells if c.who == w), None)
-                                 for w in columns])
-                         for name, _, cells in self.rows]
+        rows = [(name, [next((c for c in cells if c.who == w), None)
+                        for w in columns])
+                for name, _, cells in self.rows if columns]
+        return columns, rows
 
     @property
     def compared(self):
@@ -186,6 +187,8 @@ def terminal_paper(data, out):
     print("   (the paper in cycles; its Dune is what Dune mode is here)",
           file=out)
     for what, linux, dune, ours in rows:
+        if not any(any(c) for c in ours):
+            continue
         print("%-44s paper: Linux %s, Dune %s (%sx)" % (
             what, number(linux), number(dune), number(dune / linux)),
             file=out)
