@@ -55,6 +55,19 @@ static bool allowed(const struct dune_rights *r, uint32_t error, bool user)
 	       !(error & DUNE_PF_FETCH && r->any & PTE_NX);
 }
 
+/*
+ * Ring 3 at a supervisor page: the program's handler is to find the entry as a CPU
+ * has it, so that setting PTE_U opens the page. If it does not, ring 0's next fault
+ * there puts things right (dune_pte_fixup()); so not where that would need
+ * the page itself.
+ */
+static void show_plain(uint64_t va, const struct dune_rights *r, ptent_t v)
+{
+	if (v & DUNE_PTE_SUPER && !dune_vm_shared(va) &&
+	    va - (uint64_t)dune_vms->image >= dune_vms->image_len)
+		dune_pte_cas(r->e, &v, v & ~(PTE_U | DUNE_PTE_SUPER));
+}
+
 int dune_vm_fault(uint64_t va, uint32_t *error, bool user)
 {
 	const bool soft = dune_vms->flags & DUNE_VMF_SOFT;
@@ -76,8 +89,11 @@ int dune_vm_fault(uint64_t va, uint32_t *error, bool user)
 	if (*error & DUNE_PF_WRITE && v & DUNE_PTE_SNAP && v & PTE_COW &&
 	    (!user || r.all & PTE_U))
 		return dune_vm_break(root, va) ? -EFAULT : 0;
-	if (!allowed(&r, *error, user))
+	if (!allowed(&r, *error, user)) {
+		if (soft && user)
+			show_plain(va, &r, v);
 		return -EFAULT;
+	}
 	if (soft && user)
 		return dune_userview_fault(root, va, &r);
 	if (soft && !dune_pte_fixup(root, va))

@@ -27,7 +27,9 @@
  *
  * Supervisor pages: those without PERM_U. On a software KVM, where ring 0 is
  * emulated, their entries have PTE_U and DUNE_PTE_SUPER set; use
- * dune_pte_user() to ask. An entry stored with PTE_U clear means the same.
+ * dune_pte_user() to ask. An entry stored with PTE_U clear means the same, and
+ * is what a handler finds when ring 3 touched such a page: setting PTE_U in it
+ * opens the page on both kinds (but not in libdune's own image).
  *
  * Forwarded system calls see the process's own page at an address, whatever the
  * current root says of it. So where an entry does not map its identity page

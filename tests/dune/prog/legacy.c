@@ -153,6 +153,44 @@ static void test_sandbox(void)
 	assert(ret == 9 && called >= 3);
 }
 
+#define MAP_ADDR 0x400000000000
+
+static void open_page(uintptr_t addr, uint64_t fec, struct dune_tf *tf)
+{
+	ptent_t *pte;
+
+	assert(addr == MAP_ADDR && (fec & FEC_U) && (tf->cs & 3));
+	dune_vm_lookup(pgroot, (void *)addr, 0, &pte);
+	*pte |= PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
+	faulted++;
+}
+
+static void user_touch(void)
+{
+	*(volatile char *)MAP_ADDR = 1;
+	_exit(*(volatile char *)MAP_ADDR);
+}
+
+/* A page of ring 0's, which the handler opens as bench_dune_ring.c did. */
+static void test_user_fault(void)
+{
+	static char stack[4096] __attribute__((aligned(16)));
+	struct dune_tf tf;
+	int ret;
+
+	ret = dune_vm_map_pages(pgroot, (void *)MAP_ADDR, 1, PERM_R);
+	assert(ret == 0);
+	dune_register_pgflt_handler(open_page);
+	memset(&tf, 0, sizeof(tf));
+	tf.rip = (unsigned long)user_touch;
+	tf.rsp = (unsigned long)stack + sizeof(stack) - 8;
+	faulted = 0;
+	ret = dune_jump_to_user(&tf);
+	assert(ret == 1 && faulted == 1 && *(char *)MAP_ADDR == 1);
+	dune_vm_unmap(pgroot, (void *)MAP_ADDR, 1);
+	dune_register_pgflt_handler(pgflt_handler);
+}
+
 static void test_pages(void)
 {
 	struct page *pg = dune_page_alloc();
@@ -241,6 +279,7 @@ int main(int argc, char *argv[])
 	test_user();
 	fflush(stdout);
 	test_sandbox();
+	test_user_fault();
 	test_maps_and_elf(argv[0]);
 
 	fflush(stdout);
