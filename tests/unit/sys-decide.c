@@ -2,6 +2,7 @@
 #include "sys-host.h"
 
 #include "kern/sys/numbers.h"
+#include "kern/sys/strict.h"
 
 static void a_plain_call_goes_through(void **state)
 {
@@ -156,6 +157,67 @@ static void stats_add_up(void **state)
 	assert_int_equal(total.sys[SYS_read].ns, 14);
 }
 
+static long strictly(long nr)
+{
+	return dune_strict_decide(&policy, nr, &violation);
+}
+
+static void a_plugin_has_a_closed_list(void **state)
+{
+	static struct dune_phase phase;
+
+	(void)state;
+	policy.strict = true;
+	policy.allow[SYS_socket / 8] |= 1 << SYS_socket % 8;
+	dune_strict_lists(&policy, false);
+	violation = NULL;
+	assert_int_equal(strictly(SYS_mmap), 0);
+	assert_int_equal(strictly(SYS_clone), 0);
+	assert_int_equal(strictly(SYS_clock_gettime), 0);
+	assert_int_equal(strictly(SYS_socket), 0);	/* allowed by name */
+	/* what C libraries can do without is refused, and no offence */
+	assert_int_equal(strictly(SYS_ioctl), -EPERM);
+	assert_null(violation);
+	assert_int_equal(strictly(SYS_openat), -EPERM);
+	assert_non_null(violation);
+	assert_int_equal(strictly(SYS_execve), -EPERM);
+	assert_int_equal(strictly(SYS_connect), -EPERM);
+
+	/* opening files: while the host loads, in this process or in any */
+	dune_strict_phase(&phase);
+	host.ret = 1234;		/* getpid */
+	assert_int_equal(strictly(SYS_openat), -EPERM);
+	phase.loading[DUNE_PHASE_PIDS - 1] = 4321;
+	assert_int_equal(strictly(SYS_openat), -EPERM);
+	phase.loading[DUNE_PHASE_PIDS - 1] = 1234;
+	assert_int_equal(strictly(SYS_openat), 0);
+	assert_int_equal(strictly(SYS_execve), -EPERM);
+	phase.loading[DUNE_PHASE_PIDS - 1] = 0;
+	assert_int_equal(strictly(SYS_openat), -EPERM);
+	phase.loading[0] = ~0u;
+	assert_int_equal(strictly(SYS_openat), 0);
+	dune_strict_phase(NULL);
+	assert_int_equal(strictly(SYS_openat), -EPERM);
+
+	dune_strict_lists(&policy, true);
+	assert_int_equal(strictly(SYS_openat), 0);
+	assert_int_equal(strictly(SYS_unlink), 0);
+	assert_int_equal(strictly(SYS_execve), -EPERM);
+}
+
+static void refused_to_a_plugin_and_not_the_end(void **state)
+{
+	(void)state;
+	policy.strict = policy.lenient = true;
+	dune_strict_lists(&policy, false);
+	assert_int_equal(call(SYS_openat, -100, GUEST, 0, 0), -EPERM);
+	assert_non_null(violation);
+	assert_int_equal(host.calls, 0);
+	/* what Linux would say all the same */
+	assert_int_equal(call(SYS_rseq, GUEST, 32, 0, 0), -ENOSYS);
+	assert_null(violation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +229,8 @@ int main(void)
 		TEST(deny_wins),
 		TEST(allow_lifts_a_group_and_nothing_else),
 		TEST(refused_and_unknown),
+		TEST(a_plugin_has_a_closed_list),
+		TEST(refused_to_a_plugin_and_not_the_end),
 		TEST(time_is_measured_when_asked_for),
 		TEST(stats_add_up),
 	};
