@@ -1,7 +1,6 @@
 /* What the page-table code and the emulator get from Dune mode. */
 #include "libdune/guest.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 #include "kern/err.h"
@@ -42,7 +41,6 @@ static const struct dune_vm_ops ops = {
 
 int dune_attach_tables(void)
 {
-	unsigned int a, b, c, d = 0;
 	struct dune_vm_setup s = {
 		.ops = &ops,
 		.area = dune_self.vm.ring0,
@@ -56,9 +54,9 @@ int dune_attach_tables(void)
 
 	if (!dune_guest_native())
 		s.flags |= DUNE_VMF_SOFT;
-	if (dune_block_pcid(&dune_self.vm))
+	if (dune_kind_pcid(&dune_self.vm.kind))
 		s.flags |= DUNE_VMF_PCID;
-	if (__get_cpuid(0x80000001, &a, &b, &c, &d) && (d & 1u << 26))
+	if (dune_kind_1g(&dune_self.vm.kind))
 		s.flags |= DUNE_VMF_GB;
 	dune_self.changed = dune_vm_changed;
 	return dune_vm_attach(&s);

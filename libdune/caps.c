@@ -1,13 +1,12 @@
 /* Every exported function but dune_errmsg() (kern/err.c). */
 #include "dune.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 #include "kern/err.h"
-#include "kern/vm/vm.h"
+#include "kern/self/self.h"
 
 /* The probe's addresses are there once. */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
@@ -32,14 +31,6 @@ static int documented(int err)
 #define EMULATED_TRAP	10
 #define EMULATED_FLUSH	11
 #define EMULATED_RING3	(EMULATED_TRAP + 4 + 27)
-
-static bool cpuid_bit(unsigned int leaf, char reg, unsigned int bit)
-{
-	unsigned int a, b, c, d;
-
-	return __get_cpuid(leaf, &a, &b, &c, &d) &&
-	       ((reg == 'c' ? c : d) >> bit & 1);
-}
 
 int dune_caps(struct dune_caps *caps)
 {
@@ -69,8 +60,8 @@ int dune_caps(struct dune_caps *caps)
 		.gpa_bits = kind.gpa_bits,
 		.max_vcpus = kind.max_vcpus,
 		.xcr0 = kind.xcr0,
-		.pcid = kind.native_ring0 && cpuid_bit(1, 'c', 17),
-		.pages_1g = cpuid_bit(0x80000001, 'd', 26),
+		.pcid = dune_kind_pcid(&kind),
+		.pages_1g = dune_kind_1g(&kind),
 		.exits_call = 1, .exits_flush = 1,
 		.emulated_trap = kind.native_ring0 ? 0 : EMULATED_TRAP,
 		.emulated_flush = kind.native_ring0 ? 0 : EMULATED_FLUSH,

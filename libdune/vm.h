@@ -120,7 +120,10 @@ uint64_t dune_userview_cr3(uint64_t cr3);
 struct dune_tdesc {
 	uint32_t next;		/* free list; of a root: next root. + 1, 0: end */
 	uint32_t view;		/* of a root: its user view's root + 1 */
+	uint32_t use;		/* enum dune_table_use */
 };
+
+enum dune_table_use { DUNE_TABLE_FREE, DUNE_TABLE_USED, DUNE_TABLE_ROOT };
 
 /* In the area, never copied on write. */
 struct dune_vms {
@@ -237,12 +240,16 @@ ptent_t *dune_table_new(uint64_t *gpa);		/* zeroed; NULL */
 void dune_table_free(uint64_t gpa);
 /*
  * Drops the pages and frees the tables below an entry that no root has any more; level:
- * of the table it points to. keep: leaves the tables alone.
+ * of the table it points to. keep: leaves the tables alone. Entries may lead
+ * anywhere (to a root: a table that maps itself): each table is freed once, and
+ * only what this code has made.
  */
 void dune_table_drop(ptent_t e, int level, bool keep);
 /* The table an entry (or a root's gpa) points to; NULL: nowhere known. */
 ptent_t *dune_table_at(ptent_t e);
 uint64_t dune_table_gpa(const ptent_t *table);
+/* Does an entry lead to a root, as in a table that maps itself? */
+bool dune_table_is_root(ptent_t e);
 /* Descriptor of a table page; NULL: the table is none of ours. */
 struct dune_tdesc *dune_table_desc(uint64_t gpa);
 ptent_t *dune_vm_main(void);

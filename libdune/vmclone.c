@@ -256,12 +256,19 @@ static int share_process_page(struct dune_walk *w, ptent_t *e, uint64_t va,
 	return 0;
 }
 
-/* A live, writable view of what is a snapshot's now: to be followed anew. */
+/*
+ * A live, writable view of what is a snapshot's now: to be followed anew. But not
+ * what resolves faults: threads in that root would have nothing to do it with.
+ */
 static int unfollow(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 {
+	const uint64_t image = (uint64_t)dune_vms->image;
 	ptent_t v = dune_pte_load(e);
 
-	(void)w, (void)va, (void)level;
+	(void)w;
+	if (va < image + dune_vms->image_len &&
+	    va + dune_level_size(level) > image)
+		return 0;
 	if (v & PTE_W && !(v & DUNE_PTE_SNAP) && !pool_page(v))
 		dune_pte_cas(e, &v, 0);
 	return 0;

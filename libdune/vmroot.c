@@ -46,6 +46,25 @@ int dune_root_follow(ptent_t *root, bool on)
 	return 0;
 }
 
+static int nothing(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
+{
+	(void)w, (void)e, (void)va, (void)level;
+	return 0;
+}
+
+/*
+ * What resolves faults must not fault itself: all of it is pulled into a new root,
+ * by pages where the main root shares them with snapshots.
+ */
+static int pull_image(ptent_t *root)
+{
+	struct dune_walk w = { .root = root, .visit = nothing,
+			       .flags = DUNE_WALK_FILL };
+	int r = dune_walk_range(&w, dune_vms->image, dune_vms->image_len);
+
+	return r ? 0 : dune_walk(&w);
+}
+
 ptent_t *dune_root_new(int flags)
 {
 	struct dune_tdesc *main_desc;
@@ -61,18 +80,35 @@ ptent_t *dune_root_new(int flags)
 	if (!(flags & DUNE_ROOT_FOLLOW))
 		root[DUNE_VM_SHARED] &= ~DUNE_PTE_FOLLOW;
 	main_desc = &dune_vms->main_desc;
+	dune_table_desc(gpa)->use = DUNE_TABLE_ROOT;
 	dune_vm_lock();
 	dune_table_desc(gpa)->next = main_desc->next;
 	__atomic_store_n(&main_desc->next,
 			 dune_table_desc(gpa) - dune_vms->desc + 1,
 			 __ATOMIC_RELEASE);
 	dune_vm_unlock();
-	if (flags & DUNE_ROOT_FOLLOW &&
-	    dune_vm_fill(root, dune_vms->image, dune_vms->image_len)) {
+	if (flags & DUNE_ROOT_FOLLOW && pull_image(root)) {
 		dune_vm_free(root);
 		return NULL;
 	}
 	return root;
+}
+
+bool dune_table_is_root(ptent_t e)
+{
+	const struct dune_tdesc *d = dune_table_desc(PTE_ADDR(e));
+
+	return d ? d->use == DUNE_TABLE_ROOT :
+		   PTE_ADDR(e) == dune_vms->main_root;
+}
+
+/* A table of the program's own (in pool pages), or one of ours and no root. */
+static bool may_drop(ptent_t e)
+{
+	const struct dune_tdesc *d = dune_table_desc(PTE_ADDR(e));
+
+	return d ? d->use == DUNE_TABLE_USED :
+		   PTE_ADDR(e) >= dune_vms->area_size;
 }
 
 void dune_table_drop(ptent_t e, int level, bool keep)
@@ -81,7 +117,9 @@ void dune_table_drop(ptent_t e, int level, bool keep)
 	struct page *pg;
 	unsigned int i;
 
-	for (i = 0; t && i < 512; i++) {
+	if (!t || (keep ? dune_table_is_root(e) : !may_drop(e)))
+		return;
+	for (i = 0; i < 512; i++) {
 		v = dune_pte_load(&t[i]);
 		if (level && v & PTE_P && !dune_pte_leaf(v, level)) {
 			dune_table_drop(v, level - 1, keep);

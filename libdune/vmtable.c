@@ -133,7 +133,7 @@ ptent_t *dune_table_new(uint64_t *gpa)
 		return NULL;
 	__atomic_add_fetch(&s->used_tables, 1, __ATOMIC_RELAXED);
 	*gpa = s->own + (uint64_t)(i - 1) * DUNE_PAGE_SIZE;
-	s->desc[i - 1] = (struct dune_tdesc){ 0, 0 };
+	s->desc[i - 1] = (struct dune_tdesc){ .use = DUNE_TABLE_USED };
 	page = s->area + *gpa;
 	dune_clear_page(page);
 	return page;
@@ -146,7 +146,8 @@ void dune_table_free(uint64_t gpa)
 	struct dune_vms *s = dune_vms;
 	uint64_t head, next;
 
-	if (!d)
+	if (!d || __atomic_exchange_n(&d->use, DUNE_TABLE_FREE,
+				      __ATOMIC_ACQ_REL) == DUNE_TABLE_FREE)
 		return;
 	head = __atomic_load_n(&s->free_tables, __ATOMIC_RELAXED);
 	do {

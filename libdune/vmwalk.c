@@ -106,6 +106,9 @@ static int below(struct dune_walk *w, ptent_t *e, uint64_t va, int level,
 		if (!(v & PTE_P) || dune_pte_leaf(v, level))
 			return 0;
 	}
+	/* A table that maps itself has no end, and is not the range's. */
+	if (dune_table_is_root(v))
+		return w->flags & DUNE_WALK_CREATE ? -EFAULT : 0;
 	*t = dune_table_at(v);
 	return *t ? 0 : -EFAULT;
 }

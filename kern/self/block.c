@@ -207,20 +207,25 @@ void dune_block_segments(const struct dune_vm *vm, bool user,
 	s->cs.dpl = s->ss.dpl = 0;
 }
 
-static bool has(const struct dune_vm *vm, uint32_t leaf, unsigned int bit)
+bool dune_kind_has(const struct dune_kvm_kind *kind, uint32_t leaf, char reg,
+		   unsigned int bit)
 {
-	unsigned int i;
+	const struct kvm_cpuid_entry2 *e = kind->cpuid;
 
-	for (i = 0; i < vm->kind.cpuids; i++)
-		if (vm->kind.cpuid[i].function == leaf &&
-		    vm->kind.cpuid[i].index == 0)
-			return vm->kind.cpuid[i].ecx >> bit & 1;
+	for (; e < kind->cpuid + kind->cpuids; e++)
+		if (e->function == leaf && e->index == 0)
+			return (reg == 'c' ? e->ecx : e->edx) >> bit & 1;
 	return false;
 }
 
-bool dune_block_pcid(const struct dune_vm *vm)
+bool dune_kind_pcid(const struct dune_kvm_kind *kind)
 {
-	return vm->kind.native_ring0 && has(vm, 1, 17);
+	return kind->native_ring0 && dune_kind_has(kind, 1, 'c', 17);
+}
+
+bool dune_kind_1g(const struct dune_kvm_kind *kind)
+{
+	return dune_kind_has(kind, 0x80000001, 'd', 26);
 }
 
 void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
@@ -230,10 +235,10 @@ void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
 
 	dune_ring0_sregs(vm, (char *)p - vm->ring0, s);
 	s->cr3 = root;
-	if (dune_block_pcid(vm))
+	if (dune_kind_pcid(&vm->kind))
 		s->cr4 |= CR4_PCIDE;
 	/* so that sidt and its kin trap, and say what lidt loaded */
-	if (!vm->kind.native_ring0 && has(vm, 7, 2))
+	if (!vm->kind.native_ring0 && dune_kind_has(&vm->kind, 7, 'c', 2))
 		s->cr4 |= CR4_UMIP;
 	s->gdt.base = pc + DUNE_PC_GDT;
 	s->idt.base = pc + DUNE_PC_IDT;

@@ -126,8 +126,11 @@ int dune_block_make(struct dune_vm *vm, unsigned int index,
 void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc);
 void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *pc,
 		      dune_gpa_t root, struct kvm_sregs *sregs);
-/* Does ring 0 here have PCIDs? */
-bool dune_block_pcid(const struct dune_vm *vm);
+/* Of the CPU as this KVM shows it: CPUID's bit; PCIDs in ring 0; 1 GiB pages. */
+bool dune_kind_has(const struct dune_kvm_kind *kind, uint32_t leaf, char reg,
+		   unsigned int bit);
+bool dune_kind_pcid(const struct dune_kvm_kind *kind);
+bool dune_kind_1g(const struct dune_kvm_kind *kind);
 /* Code or data segments of ring 0 or 3, as this KVM runs them. */
 void dune_block_segments(const struct dune_vm *vm, bool user,
 			 struct kvm_sregs *sregs);

@@ -93,6 +93,39 @@ static void free_leaves_nothing(void **state)
 	assert_int_equal(touch(pgroot, SMALL_MAP, true), 0);
 }
 
+/* Entries lead to roots, to the same table twice: each is freed once. */
+static void tables_that_map_tables(void **state)
+{
+	ptent_t *root = dune_root_new(0), *other = dune_root_new(0), *a, *b;
+
+	(void)state;
+	dune_vm_map_pages(root, VA(0), PAGE, PERM_R);
+	root[300] = dune_table_gpa(root) | DUNE_TABLE_FLAGS;
+	root[301] = dune_table_gpa(other) | DUNE_TABLE_FLAGS;
+	root[302] = MAIN_GPA | DUNE_TABLE_FLAGS;
+	root[1] = root[0];
+	dune_vm_map_pages(pgroot, VA(0x300000000000ul), PAGE, PERM_R);
+	a = dune_vm_clone(root);
+	assert_non_null(a);
+	dune_vm_free(a);
+	assert_int_equal(dune_vms->used_pages, 2);
+	dune_vm_free(root);
+	assert_int_equal(dune_vms->used_pages, 1);
+	a = dune_root_new(0);
+	b = dune_root_new(0);
+	assert_true(a != b && a != other && b != other);
+	dune_vm_free(other);
+	dune_vm_free(a);
+	dune_vm_free(b);
+	dune_vm_free(b);
+	pgroot[300] = MAIN_GPA | DUNE_TABLE_FLAGS;
+	dune_vm_map_phys(pgroot, VA(~0ul << 48 | 300ul << 39), 1ul << 30,
+			 VA(0), PERM_R | PERM_BIG_1GB);
+	pgroot[300] = 0;
+	assert_int_equal(dune_vms->used_pages, 1);
+	dune_vm_unmap(pgroot, VA(0x300000000000ul), PAGE);
+}
+
 /* ---- snapshots ---- */
 
 static void snapshot_keeps_old_contents(void **state)
@@ -424,6 +457,7 @@ int main(void)
 		T(a_change_is_the_roots_own),
 		T(zero_means_as_the_main_root),
 		T(free_leaves_nothing),
+		T(tables_that_map_tables),
 		T(snapshot_keeps_old_contents),
 		T(clone_writes_first),
 		T(many_clones_share_one_copy),

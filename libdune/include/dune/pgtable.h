@@ -18,6 +18,8 @@
  *
  * What all roots share: the 512 GiB that hold libdune's own tables, stacks and
  * the page pool (0x500000000000). Edits of ranges step over it.
+ * Entries that lead to a root (a table that maps itself) are followed by lookups
+ * only: ranges, walks and clones leave them out.
  *
  * Entries may be edited directly, by single stores or atomic operations, the
  * host side and other threads doing the same. Making an absent entry present
