@@ -162,11 +162,6 @@ static bool has_pointers(uint32_t n)
 		((struct gc_object *)gc_block_at(n))->type != GC_LEAF);
 }
 
-static bool untracked(uint32_t n)
-{
-	return !(gc.block[n].flags & GC_TRACKED) && has_pointers(n);
-}
-
 static bool tracked(uint32_t n)
 {
 	return gc.block[n].flags & GC_TRACKED;
@@ -182,9 +177,9 @@ static int get_dirty(const struct gc_range *range, size_t n)
 	return gc.os->dirty(range, n, gc.dirty);
 }
 
-static int forget_dirty(const struct gc_range *range, size_t n)
+static int clean(const struct gc_range *range, size_t n)
 {
-	return gc.os->dirty(range, n, NULL);
+	return gc.os->clean(range, n);
 }
 
 static int guard(const struct gc_range *range, size_t n)
@@ -199,17 +194,15 @@ static int unguard(const struct gc_range *range, size_t n)
 
 /* ---- dirty pages ---- */
 
-/* Into gc.dirty, and from now on they are clean. */
 static void read_dirty(void)
 {
 	size_t pages = gc.used * GC_PAGES, bytes = (pages + 63) / 64 * 8;
 
 	memset(gc.dirty, 0, bytes);
-	if (gc.os->dirty && each_run(tracked, GC_TRACKED, get_dirty))
+	if (each_run(tracked, 0, get_dirty))
 		gc.all_dirty = true;
 	if (gc.all_dirty)
 		memset(gc.dirty, 0xff, bytes);
-	gc.all_dirty = false;
 #ifdef GC_TEST
 	lose(pages);
 #endif
@@ -218,8 +211,8 @@ static void read_dirty(void)
 /* All objects are old now, and point to none that is not. */
 static void track(void)
 {
-	if (gc.os->dirty && each_run(untracked, GC_TRACKED, forget_dirty))
-		gc.all_dirty = true;
+	gc.all_dirty = gc.os->dirty &&
+		       each_run(has_pointers, GC_TRACKED, clean) != 0;
 }
 
 /* Old objects may point to young ones only where something was written. */
@@ -262,25 +255,21 @@ static void minor(void)
 	gc_scan_roots();
 	gc_trace(~0ul);
 	sweep_young();
-	track();
 }
 
 static void full(void)
 {
 	retire_all();
-	read_dirty();
 	unmark_all();
 	gc_scan_roots();
 	gc_trace(~0ul);
 	sweep_all();
-	track();
 }
 
 static void compact(void)
 {
 	full();
 	gc_compact();
-	track();
 }
 
 static bool sparse(void)
@@ -311,9 +300,7 @@ static void end(void)
 	retire_all();
 	each_run(guarded, 0, unguard);
 	gc.marking = false;
-	read_dirty();
 	sweep_all();
-	track();
 }
 
 /* ---- which and when ---- */
@@ -342,6 +329,8 @@ static void run_stopped(enum gc_kind kind)
 	gc.stats.allocated += gc.fresh;
 	gc_stop_world();
 	steps[kind]();
+	if (!gc.marking)
+		track();
 	if (gc.opt.flags & GC_VERIFY && !gc.marking)
 		gc_verify_locked();
 	gc_start_world();

@@ -9,21 +9,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "dune.h"
-#include "dune/pgtable.h"
-#include "dune/trap.h"
+#include "dune/gc.h"
 
-static uintptr_t heap;
+static uint8_t *heap;
 static size_t heap_len;
 static uint64_t *scratch;	/* bits of the largest range */
+static uint8_t *exact;		/* a byte a chunk: has entries of 4 KiB pages */
 
-/* A signal handler's code may use what is below the stack pointer. */
+/* Code that is interrupted may use what is below its stack pointer. */
 #define RED_ZONE	128
 
-static enum dune_trap_action on_fault(struct dune_tf *tf, unsigned int vector,
-				      uint64_t addr, void *arg)
+static enum dune_trap_action on_fault(struct dune_tf *tf, uint64_t addr,
+				      uint32_t error, void *arg)
 {
-	(void)vector, (void)arg;
-	if (addr - heap >= heap_len || !(tf->err & DUNE_PF_WRITE))
+	(void)arg;
+	if (!(error & DUNE_PF_WRITE))
 		return DUNE_TRAP_PASS;
 	/* Between this frame and the end of tf: registers, FPU ones as well. */
 	return gc_fault((void *)addr, (void *)(tf->rsp - RED_ZONE),
@@ -31,50 +31,96 @@ static enum dune_trap_action on_fault(struct dune_tf *tf, unsigned int vector,
 	       DUNE_TRAP_RESUME : DUNE_TRAP_PASS;
 }
 
-static size_t scratch_size(void)
+/* Enough for the two tables, each. */
+static size_t table_size(void)
 {
-	return heap_len / GC_CHUNK + GC_PAGE;
-}
-
-static int dune_begin(void *at, size_t len)
-{
-	if (!dune_in_dune_mode())
-		return -ENOTSUP;
-	heap = (uintptr_t)at;
-	heap_len = len;
-	scratch = mmap(NULL, scratch_size(), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (scratch == MAP_FAILED)
-		return -ENOMEM;
-	return dune_trap_set(DUNE_VEC_PF, 0, on_fault, NULL);
+	return (heap_len / GC_CHUNK + 2 * GC_PAGE) & ~(GC_PAGE - 1);
 }
 
 static void dune_end(void)
 {
-	dune_trap_set(DUNE_VEC_PF, 0, NULL, NULL);
-	munmap(scratch, scratch_size());
+	dune_gc_on_fault(heap, heap_len, 0, NULL, NULL);
+	munmap(scratch, 2 * table_size());
+}
+
+static int dune_begin(void *at, size_t len)
+{
+	int r;
+
+	if (!dune_in_dune_mode())
+		return -ENOTSUP;
+	heap = at;
+	heap_len = len;
+	scratch = mmap(NULL, 2 * table_size(), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (scratch == MAP_FAILED)
+		return -ENOMEM;
+	exact = (uint8_t *)scratch + table_size();
+	/* Nothing is exact yet; but system calls tell what they write. */
+	r = dune_gc_track(heap, 0);
+	if (!r)
+		r = dune_gc_on_fault(heap, heap_len, 0, on_fault, NULL);
+	if (r)
+		munmap(scratch, 2 * table_size());
+	return r;
+}
+
+static size_t chunk_of(const void *p)
+{
+	return ((const uint8_t *)p - heap) / GC_CHUNK;
 }
 
 /* A scan's bits begin with its first page: they go to where ours are. */
-static int scan_one(const struct gc_range *range, uint64_t *bitmap)
-{
-	const size_t chunks = range->len / GC_CHUNK;
-	const size_t at = ((uintptr_t)range->lo - heap) / GC_CHUNK;
-	long n = dune_vm_scan(pgroot, range->lo, range->len, DUNE_SCAN_DIRTY |
-			      DUNE_SCAN_CLEAR, bitmap ? scratch : NULL);
-
-	if (n >= 0 && bitmap)
-		memcpy((uint8_t *)bitmap + at, scratch, chunks);
-	return n < 0 ? n : 0;
-}
-
 static int dune_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
 {
+	long r = 0;
+
+	for (; n && r >= 0; n--, range++) {
+		r = dune_vm_scan(pgroot, range->lo, range->len,
+				 DUNE_SCAN_DIRTY, scratch);
+		if (r >= 0)
+			memcpy((uint8_t *)bitmap + chunk_of(range->lo), scratch,
+			       range->len / GC_CHUNK);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* Once for each chunk; there may be larger pages until then. */
+static int make_exact(void *lo, size_t len)
+{
+	size_t i = chunk_of(lo), end = i + len / GC_CHUNK, first;
 	int r = 0;
 
-	for (; n && !r; n--, range++)
-		r = scan_one(range, bitmap);
+	for (; i < end && !r; i++) {
+		for (first = i; i < end && !exact[i]; i++)
+			;
+		if (i == first)
+			continue;
+		r = dune_gc_track(heap + first * GC_CHUNK,
+				  (i - first) * GC_CHUNK);
+		if (!r)
+			memset(exact + first, 1, i - first);
+	}
 	return r;
+}
+
+static int dune_clean(const struct gc_range *range, size_t n)
+{
+	struct dune_gc_range r[64];
+	const size_t max = sizeof(r) / sizeof(*r);
+	size_t i = 0;
+	long err = 0;
+
+	for (; n && err >= 0; n--, range++) {
+		err = make_exact(range->lo, range->len);
+		r[i++] = (struct dune_gc_range){ range->lo, range->len, NULL,
+						 0 };
+		if (err || (i < max && n > 1))
+			continue;
+		err = dune_gc_scan(r, i, DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR);
+		i = 0;
+	}
+	return err < 0 ? err : 0;
 }
 
 static int dune_protect(const struct gc_range *range, size_t n, bool writable)
@@ -125,20 +171,12 @@ static int swap_entries(uint8_t *from, uint8_t *to, size_t len)
 	return 0;
 }
 
-/* Has the whole range pages, of 4 KiB? */
-static int small_pages(void *at, size_t len)
-{
-	int r = dune_vm_fill(pgroot, at, len);
-
-	return r ? r : dune_vm_split(pgroot, at, len);
-}
-
 static int dune_move(void *from, void *to, size_t len)
 {
-	int r = small_pages(from, len);
+	int r = make_exact(from, len);
 
 	if (!r)
-		r = small_pages(to, len);
+		r = make_exact(to, len);
 	if (!r)
 		r = swap_entries(from, to, len);
 	dune_flush_tlb_all();
@@ -147,6 +185,6 @@ static int dune_move(void *from, void *to, size_t len)
 
 const struct gc_os gc_os_dune = {
 	.name = "Dune mode", .begin = dune_begin, .end = dune_end,
-	.dirty = dune_dirty, .protect = dune_protect, .move = dune_move,
-	.move_unknown = true,
+	.dirty = dune_dirty, .clean = dune_clean, .protect = dune_protect,
+	.move = dune_move, .move_unknown = true,
 };

@@ -117,13 +117,18 @@ static size_t written_size(void)
 	return (heap_len / GC_PAGE / 8 + GC_PAGE) & ~(GC_PAGE - 1);
 }
 
+static size_t page_of(const void *p)
+{
+	return ((const uint8_t *)p - heap) / GC_PAGE;
+}
+
 /*
  * Writable first, then dirty: who looks in between protects the page again, and
  * the write faults again.
  */
 static void set_written(void *lo, size_t len)
 {
-	size_t i = ((uint8_t *)lo - heap) / GC_PAGE, end = i + len / GC_PAGE;
+	size_t i = page_of(lo), end = i + len / GC_PAGE;
 
 	for (; i < end; i++)
 		__atomic_fetch_or(&written[i / 64], 1ul << i % 64,
@@ -153,18 +158,28 @@ static void protect_end(void)
 	munmap(written, written_size());
 }
 
-/* Pages from i to end of the heap. Runs of them are protected with one call. */
-static int protect_written(size_t i, size_t end, uint64_t *bitmap)
+/* A chunk's pages are a byte. */
+static int protect_dirty(const struct gc_range *range, size_t n,
+			 uint64_t *bitmap)
+{
+	for (; n; n--, range++) {
+		size_t at = page_of(range->lo) / 8;
+
+		memcpy((uint8_t *)bitmap + at, (uint8_t *)written + at,
+		       range->len / GC_CHUNK);
+	}
+	return 0;
+}
+
+/* Pages from i to end: runs of written ones are protected with one call. */
+static int clean_run(size_t i, size_t end)
 {
 	size_t run;
 	int r = 0;
 
 	for (; i < end; i++) {
-		for (run = i; i < end && written[i / 64] >> i % 64 & 1; i++) {
-			if (bitmap)
-				bitmap[i / 64] |= 1ul << i % 64;
+		for (run = i; i < end && written[i / 64] >> i % 64 & 1; i++)
 			written[i / 64] &= ~(1ul << i % 64);
-		}
 		if (i > run)
 			r = set_prot(heap + run * GC_PAGE, (i - run) * GC_PAGE,
 				     false) ?: r;
@@ -172,16 +187,13 @@ static int protect_written(size_t i, size_t end, uint64_t *bitmap)
 	return r;
 }
 
-static int protect_dirty(const struct gc_range *range, size_t n,
-			 uint64_t *bitmap)
+static int protect_clean(const struct gc_range *range, size_t n)
 {
 	int r = 0;
 
-	for (; n; n--, range++) {
-		size_t i = ((uint8_t *)range->lo - heap) / GC_PAGE;
-
-		r = protect_written(i, i + range->len / GC_PAGE, bitmap) ?: r;
-	}
+	for (; n; n--, range++)
+		r = clean_run(page_of(range->lo), page_of(range->lo) +
+			      range->len / GC_PAGE) ?: r;
 	return r;
 }
 
@@ -195,7 +207,8 @@ static int protect_move(void *from, void *to, size_t len)
 
 const struct gc_os gc_os_protect = {
 	.name = "mprotect", .begin = protect_begin, .end = protect_end,
-	.dirty = protect_dirty, .protect = protect, .move = protect_move,
+	.dirty = protect_dirty, .clean = protect_clean, .protect = protect,
+	.move = protect_move,
 };
 
 /* ---- userfaultfd and PAGEMAP_SCAN ---- */
@@ -284,25 +297,30 @@ static int scan_forked(void)
 	return open_scan();
 }
 
+/* bitmap: of the written ones; NULL: they become clean. */
 static int scan_one(const struct gc_range *range, uint64_t *bitmap)
 {
 	static struct region found[512];
 	const uint64_t end = (uintptr_t)range->lo + range->len;
 	struct scan_arg a = {
-		.size = sizeof(a), .flags = SCAN_PROTECT | SCAN_CHECK,
-		.start = (uintptr_t)range->lo, .end = end,
-		.vec = (uintptr_t)found, .vec_len = 512, .all_of = WRITTEN,
-		.returned = WRITTEN,
+		.size = sizeof(a), .start = (uintptr_t)range->lo, .end = end,
+		.all_of = WRITTEN, .returned = WRITTEN,
 	};
 	long n, i;
 
+	if (bitmap) {
+		a.vec = (uintptr_t)found;
+		a.vec_len = 512;
+	} else {
+		a.flags = SCAN_PROTECT | SCAN_CHECK;
+	}
 	while (a.start < end) {
 		n = ioctl(pagemap, SCAN, &a);
 		if (n < 0)
 			return -errno;
-		for (i = 0; i < n && bitmap; i++) {
-			uint64_t p = (found[i].start - (uintptr_t)heap) / GC_PAGE;
-			uint64_t last = (found[i].end - (uintptr_t)heap) / GC_PAGE;
+		for (i = 0; i < n; i++) {
+			size_t p = page_of((void *)found[i].start);
+			size_t last = page_of((void *)found[i].end);
 
 			for (; p < last; p++)
 				bitmap[p / 64] |= 1ul << p % 64;
@@ -321,6 +339,11 @@ static int scan_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
 	return r;
 }
 
+static int scan_clean(const struct gc_range *range, size_t n)
+{
+	return scan_dirty(range, n, NULL);
+}
+
 /* What moves is no longer registered. */
 static int scan_move(void *from, void *to, size_t len)
 {
@@ -331,6 +354,6 @@ static int scan_move(void *from, void *to, size_t len)
 
 const struct gc_os gc_os_scan = {
 	.name = "PAGEMAP_SCAN", .begin = scan_begin, .end = scan_end,
-	.dirty = scan_dirty, .protect = protect, .move = scan_move,
-	.forked = scan_forked,
+	.dirty = scan_dirty, .clean = scan_clean, .protect = protect,
+	.move = scan_move, .forked = scan_forked,
 };

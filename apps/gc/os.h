@@ -28,12 +28,13 @@ struct gc_os {
 	void (*end)(void);
 	/*
 	 * Which pages of the ranges (ascending, of whole GC_CHUNKs) were written
-	 * since the last call for them: bits that are set in bitmap, where bit
-	 * i % 64 of word i / 64 is page i of the heap. NULL: never mind. From now
-	 * on they are clean. The world is stopped. Too many is allowed, too
-	 * few is not.
+	 * since they were cleaned: bits that are set in bitmap, where bit i % 64
+	 * of word i / 64 is page i of the heap. Too many is allowed, too few is
+	 * not.
 	 */
 	int (*dirty)(const struct gc_range *range, size_t n, uint64_t *bitmap);
+	/* From now on they are clean. The world is stopped, here and above. */
+	int (*clean)(const struct gc_range *range, size_t n);
 	/*
 	 * Makes ranges read-only, so that writes call gc_fault(); or writable.
 	 */

@@ -137,9 +137,9 @@ static void test_fork(void)
 /* What the kernel writes into old objects is written: no EFAULT, and seen. */
 static void test_calls(void)
 {
-	static uintptr_t *old;
-	uintptr_t *young;
+	static uintptr_t *old, *young;
 	int type, fds[2], i;
+	struct gc_stats s;
 
 	begin(GC_PRECISE_STACKS);
 	type = gc_type(8, 1);
@@ -154,6 +154,14 @@ static void test_calls(void)
 		CHECK(!gc_collect(GC_MINOR));
 		CHECK(*(uintptr_t *)old[i * 37] == (uintptr_t)i);
 	}
+	/* A call overwrites the last pointer that marking would have found. */
+	CHECK(!gc_root_add(&young, 1, type) && !gc_collect(GC_BEGIN));
+	young = (uintptr_t *)old[0];
+	CHECK(write(fds[1], "\0\0\0\0\0\0\0", 8) == 8);
+	CHECK(read(fds[0], &old[0], 8) == 8 && !old[0]);
+	CHECK(!gc_collect(GC_MINOR) && *young == 0);
+	gc_stats(&s);
+	CHECK(s.faults > 0);
 	end();
 }
 
