@@ -1,9 +1,10 @@
 /*
  * Interrupts between threads: libdune/dune.h. The sender sets a bit in the
- * other thread's block and sends a signal. Its handler, in Dune mode wherever the
- * thread was, makes a trap of that: what it interrupted becomes the frame of
- * one, as the CPU would have pushed it, on the handler stack, and returning from
- * the signal goes to the stub that saves the rest and calls the dispatcher.
+ * other thread's block and sends a signal. Its handler, in Dune mode wherever
+ * the thread was, makes a trap of that: what it interrupted becomes the frame
+ * of one, as the CPU would have pushed it, on the handler stack, and returning
+ * from the signal goes to the stub that saves the rest and calls the
+ * dispatcher.
  *
  * Ring 3 has been left when a signal is delivered, its frame stored: there the
  * dispatcher is called at once.

@@ -1,6 +1,6 @@
 /*
- * ELF files, as the original libdune reads them: libdune/dune.h. The file is not
- * trusted: whatever it says is checked against its size before it is used.
+ * ELF files, as the original libdune reads them: libdune/dune.h. The file is
+ * not trusted: whatever it says is checked against its size before it is used.
  */
 #include "libdune/dune.h"
 

@@ -1,4 +1,6 @@
-/* The process's mappings, as the original libdune tells them: libdune/dune.h. */
+/*
+ * The process's mappings, as the original libdune tells them: libdune/dune.h.
+ */
 #include "libdune/dune.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * Code that is not trusted, in ring 3 of the same process: it sees the pages it was
- * given, and ring 0 decides about each of its system calls.
+ * Code that is not trusted, in ring 3 of the same process: it sees the pages
+ * it was given, and ring 0 decides about each of its system calls.
  */
 #include <dune.h>
 #include <dune/pgtable.h>

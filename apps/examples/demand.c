@@ -1,6 +1,7 @@
 /*
  * A page-fault handler of the program's own: an array of a GiB whose pages are
- * computed when they are touched, of which no more than RESIDENT exist at a time.
+ * computed when they are touched, of which no more than RESIDENT exist at a
+ * time.
  */
 #include <dune.h>
 #include <dune/pgtable.h>

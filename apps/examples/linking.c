@@ -1,6 +1,7 @@
 /*
- * Words of its standard input or of files, the most frequent first. A program as
- * there are many; the three lines that let it run in Dune mode are in main().
+ * Words of its standard input or of files, the most frequent first. A program
+ * as there are many, and the three lines that let it run in Dune mode: its
+ * include and those in main().
  *
  *   linking [-n COUNT] [FILE...]
  */

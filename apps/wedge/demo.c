@@ -1,7 +1,7 @@
 /*
  * A server in compartments: who parses what strangers send never sees the
- * passwords, and who sees them gets a name and an answer only. The third request is
- * an attack on the parser, which has a hole.
+ * passwords, and who sees them gets a name and an answer only. The third
+ * request is an attack on the parser, which has a hole.
  */
 #include "wedge.h"
 
@@ -103,16 +103,17 @@ static const char *run(const sc_t *sc, void *(*fn)(void *), void *arg,
 		return strerror(-r);
 	trap = sthread_trapped(st);
 	if (trap)
-		snprintf(line, sizeof(line), "ended by vector %u", trap->vector);
+		snprintf(line, sizeof(line), "ended by vector %u",
+			 trap->vector);
 	return sthread_join(st, ret) ? line : NULL;
 }
 
 static const char *serve(int fd, tag_t shared, tag_t hidden,
 			 const struct secrets *secrets)
 {
-	struct parse *p = smalloc(sizeof(*p), shared);
-	struct check *c = smalloc(sizeof(*c), shared);
-	struct request *req = smalloc(sizeof(*req), shared);
+	struct parse *p = smalloc(shared, sizeof(*p));
+	struct check *c = smalloc(shared, sizeof(*c));
+	struct request *req = smalloc(shared, sizeof(*req));
 	const char *failed;
 	void *ret;
 	sc_t sc;
@@ -154,7 +155,7 @@ int main(void)
 	hidden = tag_new();
 	if (!shared || !hidden || pipe(fd))
 		return 1;
-	secrets = smalloc(sizeof(*secrets), hidden);
+	secrets = smalloc(hidden, sizeof(*secrets));
 	*secrets = (struct secrets) {
 		{ { "alice", "swordfish" }, { "bob", "hunter2" } },
 	};

@@ -1,17 +1,22 @@
 /*
- * The gate: a call passes when there is a rule for it, the context grants it, and
- * ring 3 itself reaches what its pointer points at. Memory of an sthread is at
- * its own place in the process, so the pointers pass as they are.
+ * The gate: a call passes when there is a rule for it, the context grants it,
+ * and ring 3 itself reaches what its pointer points at. Memory of an sthread
+ * is at its own place in the process, so the pointers pass as they are. A
+ * reader for whom there is nothing yet waits without its thread.
  */
 #include "gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #define PAGE 4096ul
+#define SIZE	(-1)
+#define STRING	(-2)
 
 /* One memory argument at most. */
 static const struct rule {
@@ -19,11 +24,13 @@ static const struct rule {
 	char mode;		/* FD_*: of the descriptor in argument 0 */
 	char listed;		/* sc_sys_add() is needed */
 	char ptr;		/* its argument, -1: none */
-	char len;		/* its length's argument, -1: size */
+	char len;		/* its length's argument, SIZE or STRING */
 	short size;
 	char out;		/* the kernel writes there */
 	char zero;		/* this argument, an address, must be NULL */
 } rules[] = {
+	{ SYS_open, 0, 1, 0, STRING, 0, 0, -1 },
+	{ SYS_close, FD_R | FD_W, 1, -1, -1, 0, 0, -1 },
 	{ SYS_read, FD_R, 0, 1, 2, 0, 1, -1 },
 	{ SYS_write, FD_W, 0, 1, 2, 0, 0, -1 },
 	{ SYS_pread64, FD_R, 0, 1, 2, 0, 1, -1 },
@@ -75,7 +82,8 @@ int sc_mem_add(sc_t *sc, tag_t tag, int prot)
 
 int sc_fd_add(sc_t *sc, int fd, int mode)
 {
-	if (fd < 0 || !mode || mode & ~(FD_R | FD_W))
+	if (fd < 0 || !(mode & (FD_R | FD_W)) ||
+	    mode & ~(FD_R | FD_W | FD_OWN))
 		return -EINVAL;
 	if (sc->fds == SC_FDS)
 		return -ENOSPC;
@@ -116,32 +124,124 @@ bool wedge_reaches(ptent_t *root, uint64_t addr, uint64_t len, bool write)
 	return true;
 }
 
+/* Up to its NUL. */
+static bool reaches_string(ptent_t *root, uint64_t addr)
+{
+	uint64_t end = addr;
+
+	do {
+		if (!(end & (PAGE - 1)) || end == addr)
+			if (!wedge_reaches(root, end, 1, false))
+				return false;
+	} while (*(const volatile char *)end++ && end - addr < PAGE);
+	return end - addr < PAGE;
+}
+
 static bool granted(const sc_t *sc, const struct rule *r, uint64_t fd)
 {
 	unsigned int i;
 
-	if (r->listed)
-		return sc->call[r->nr / 64] >> r->nr % 64 & 1;
+	if (r->listed && !(sc->call[r->nr / 64] >> r->nr % 64 & 1))
+		return false;
 	/* the kernel looks at 32 bits of it */
-	for (i = 0; i < sc->fds; i++)
+	for (i = 0; r->mode && i < sc->fds; i++)
 		if (sc->fd[i].fd == (int)fd && sc->fd[i].mode & r->mode)
 			return true;
-	return false;
+	return !r->mode;
 }
 
-void wedge_gate(ptent_t *root, const sc_t *sc, struct dune_tf *tf)
+static bool pointer_is_good(ptent_t *root, const struct rule *r,
+			    const uint64_t arg[6])
 {
-	const uint64_t arg[6] = { ARG0(tf), ARG1(tf), ARG2(tf), ARG3(tf),
-				  ARG4(tf), ARG5(tf) };
-	const struct rule *r = rule_of(tf->rax);
+	if (r->ptr < 0)
+		return true;
+	if (r->len == STRING)
+		return reaches_string(root, arg[(int)r->ptr]);
+	return wedge_reaches(root, arg[(int)r->ptr], r->len == SIZE ?
+			     (uint64_t)r->size : arg[(int)r->len], r->out);
+}
 
-	if (!r || !granted(sc, r, arg[0]) || (r->zero >= 0 && arg[(int)r->zero]))
-		tf->rax = -EPERM;
-	else if (r->ptr >= 0 &&
-		 !wedge_reaches(root, arg[(int)r->ptr],
-				r->len < 0 ? (uint64_t)r->size :
-				arg[(int)r->len], r->out))
-		tf->rax = -EFAULT;
-	else
-		dune_passthrough_syscall(tf);
+/* What it has opened is its own, until it ends. */
+static void opened(sc_t *sc, struct dune_tf *tf)
+{
+	static const char modes[4] = { FD_R, FD_W, FD_R | FD_W, 0 };
+	struct dune_tf undo = { .rax = SYS_close, .rdi = tf->rax };
+
+	if ((long)tf->rax < 0)
+		return;
+	if (sc_fd_add(sc, tf->rax, modes[ARG1(tf) & O_ACCMODE] | FD_OWN)) {
+		dune_passthrough_syscall(&undo);
+		tf->rax = -EMFILE;
+	}
+}
+
+static void closed(sc_t *sc, int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < sc->fds; i++)
+		if (sc->fd[i].fd == fd)
+			sc->fd[i--] = sc->fd[--sc->fds];
+}
+
+void wedge_close_own(sc_t *sc)
+{
+	struct dune_tf tf;
+	unsigned int i;
+
+	for (i = 0; i < sc->fds; i++) {
+		tf = (struct dune_tf){ .rax = SYS_close, .rdi = sc->fd[i].fd };
+		if (sc->fd[i].mode & FD_OWN)
+			dune_passthrough_syscall(&tf);
+	}
+}
+
+static bool would_wait(const struct rule *r, int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	struct dune_tf tf = { .rax = SYS_poll, .rdi = (uint64_t)&p, .rsi = 1 };
+
+	if (r->mode != FD_R || r->nr == SYS_pread64)
+		return false;
+	dune_passthrough_syscall(&tf);
+	return tf.rax == 0;
+}
+
+/* openat(2), as the C library has it, is open(2). */
+static struct dune_tf plain(const struct dune_tf *tf)
+{
+	struct dune_tf c = *tf;
+
+	if (c.rax == SYS_openat && (int)c.rdi == AT_FDCWD) {
+		c.rax = SYS_open;
+		c.rdi = tf->rsi;
+		c.rsi = tf->rdx;
+		c.rdx = tf->r10;
+	}
+	return c;
+}
+
+bool wedge_gate(ptent_t *root, sc_t *sc, struct dune_tf *tf)
+{
+	struct dune_tf c = plain(tf);
+	const uint64_t arg[6] = { ARG0(&c), ARG1(&c), ARG2(&c), ARG3(&c),
+				  ARG4(&c), ARG5(&c) };
+	const struct rule *r = rule_of(c.rax);
+
+	if (!r || !granted(sc, r, arg[0]) ||
+	    (r->zero >= 0 && arg[(int)r->zero])) {
+		c.rax = -EPERM;
+	} else if (!pointer_is_good(root, r, arg)) {
+		c.rax = -EFAULT;
+	} else if (would_wait(r, arg[0])) {
+		return false;
+	} else {
+		dune_passthrough_syscall(&c);
+		if (r->nr == SYS_open)
+			opened(sc, &c);
+		else if (r->nr == SYS_close)
+			closed(sc, arg[0]);
+	}
+	tf->rax = c.rax;
+	return true;
 }

@@ -7,8 +7,15 @@
 #include <stdbool.h>
 #include "wedge.h"
 
-/* Serves the call in tf for code in root with the rights of sc. */
-void wedge_gate(ptent_t *root, const sc_t *sc, struct dune_tf *tf);
+#define FD_OWN	4	/* a mode: opened by the sthread */
+
+/*
+ * Serves the call in tf for code in root, which is current, with the rights of
+ * sc. False: nothing was done, it would have to wait for its descriptor.
+ */
+bool wedge_gate(ptent_t *root, sc_t *sc, struct dune_tf *tf);
+/* Closes what the sthread has opened. */
+void wedge_close_own(sc_t *sc);
 
 /* Does ring 3 in root reach all of [addr, addr + len)? */
 bool wedge_reaches(ptent_t *root, uint64_t addr, uint64_t len, bool write);

@@ -1,9 +1,10 @@
 /*
  * Sthreads: page tables and stacks from a pool, ring 3 and back.
  *
- * The tables of an sthread follow the process's own: ring 0 finds itself in them
- * as everywhere. To ring 3 all is closed, but for code and constants (opened
- * once, when the tables are made), its stack and what its context grants.
+ * The tables of an sthread follow the process's own: ring 0 finds itself in
+ * them as everywhere. To ring 3 all is closed, but for code and constants
+ * (opened once, when the tables are made), its stack and what its context
+ * grants.
  */
 #include "wedge.h"
 
@@ -12,6 +13,7 @@
 #include <dune/ring3.h>
 #include <errno.h>
 #include <link.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,14 +30,20 @@
 #define CLOSED	(PERM_R | PERM_W)
 #define PCIDS	4095
 
+#define SYSCALL_LEN	2
+#define POLLED		64	/* at most, at once */
+
 struct sthread {
 	struct sthread *next;		/* in the pool */
 	ptent_t *root;
 	uint64_t pcid;
 	char *room;
 	sc_t sc;			/* what root and gate grant */
+	struct dune_tf tf;		/* where it goes on */
+	unsigned long fs;
 	void *ret;
-	bool trapped;			/* by this: */
+	bool waits;			/* for the descriptor in tf.rdi */
+	bool trapped;			/* ended, by this: */
 	struct sthread_trap trap;
 };
 
@@ -44,6 +52,7 @@ static unsigned int made;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static __thread struct sthread *running;
+static __thread struct sthread *waiting;	/* of this thread, by next */
 static __thread bool has_handlers;
 
 /* ---- what ring 3 does ---- */
@@ -60,7 +69,12 @@ static enum dune_trap_action on_call(struct dune_tf *tf, unsigned int vector,
 		st->ret = (void *)ARG0(tf);
 		dune_ret_from_user(0);
 	}
-	wedge_gate(st->root, &st->sc, tf);
+	if (!wedge_gate(st->root, &st->sc, tf)) {
+		st->tf = *tf;
+		st->tf.rip -= SYSCALL_LEN;
+		st->waits = true;
+		dune_ret_from_user(0);
+	}
 	return DUNE_TRAP_RESUME;
 }
 
@@ -104,8 +118,8 @@ static void begin(void *(*fn)(void *), void *arg)
 /* ---- tables ---- */
 
 /*
- * Of program and libraries what is never written: other files that are mapped may
- * hold secrets.
+ * Of program and libraries what is never written: other files that are mapped
+ * may hold secrets.
  */
 static int open_image(struct dl_phdr_info *info, size_t size, void *root)
 {
@@ -144,7 +158,8 @@ static struct sthread *make(void)
 	if (!st->root)
 		goto no_root;
 	st->pcid = __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED) % PCIDS + 1;
-	if (mprotect(st->room, PAGE, PROT_NONE) || dl_iterate_phdr(open_image, st->root) ||
+	if (mprotect(st->room, PAGE, PROT_NONE) ||
+	    dl_iterate_phdr(open_image, st->root) ||
 	    dune_vm_mprotect(st->root, st->room + PAGE, USED,
 			     PERM_R | PERM_W | PERM_U) ||
 	    /* new entries are dirty */
@@ -254,15 +269,12 @@ static void clean(struct sthread *st)
 			memset(page + i * PAGE, 0, PAGE);
 }
 
-static int run(struct sthread *st, const sc_t *sc, void *(*fn)(void *),
-	       void *arg)
+/*
+ * From st->tf on, until it ends or waits. sc: NULL, or what it is granted
+ * first.
+ */
+static int run(struct sthread *st, const sc_t *sc)
 {
-	struct dune_tf tf = {
-		.rip = (uint64_t)begin, .rdi = (uint64_t)fn,
-		.rsi = (uint64_t)arg,
-		/* as if called */
-		.rsp = (uint64_t)st->room + PAGE + STACK - 8,
-	};
 	unsigned long fs = dune_get_user_fs();
 	ptent_t *before = dune_root_current();
 	struct sthread *outer = running;
@@ -275,13 +287,18 @@ static int run(struct sthread *st, const sc_t *sc, void *(*fn)(void *),
 	r = dune_root_switch(st->root, st->pcid | CR3_NOFLUSH);
 	if (r)
 		return r;
-	r = grant(st, sc);
+	r = sc ? grant(st, sc) : 0;
 	if (!r) {
-		dune_set_user_fs(prepare_tls(st));
+		dune_set_user_fs(st->fs);
 		running = st;
-		r = dune_jump_to_user(&tf);
+		st->waits = false;
+		r = dune_jump_to_user(&st->tf);
 		running = outer;
+		st->fs = dune_get_user_fs();
 		dune_set_user_fs(fs);
+	}
+	if (!st->waits) {
+		wedge_close_own(&st->sc);
 		clean(st);
 	}
 	dune_root_switch(before, 0);
@@ -293,8 +310,7 @@ int sthread_init(void)
 	return dune_enter();
 }
 
-int sthread_create(sthread_t *out, const sc_t *sc, void *(*fn)(void *),
-		   void *arg)
+int sthread_create(sthread_t *out, const sc_t *sc, stcb_t fn, void *arg)
 {
 	struct sthread *st;
 	int r = dune_enter();
@@ -307,13 +323,59 @@ int sthread_create(sthread_t *out, const sc_t *sc, void *(*fn)(void *),
 	if (!st)
 		return -ENOMEM;
 	st->trapped = false;
-	r = run(st, sc, fn, arg);
+	st->fs = prepare_tls(st);
+	st->tf = (struct dune_tf) {
+		.rip = (uint64_t)begin, .rdi = (uint64_t)fn,
+		.rsi = (uint64_t)arg,
+		/* as if called */
+		.rsp = (uint64_t)st->room + PAGE + STACK - 8,
+	};
+	r = run(st, sc);
 	if (r) {
 		give(st);
 		return r;
 	}
+	if (st->waits) {
+		st->next = waiting;
+		waiting = st;
+	}
 	*out = st;
 	return 0;
+}
+
+/* Some of those that wait go on; st, if it waits, is among those looked at. */
+static int turn(struct sthread *st)
+{
+	struct sthread *of[POLLED], *s;
+	struct pollfd p[POLLED];
+	unsigned int n = 1, i;
+	int r = 0;
+
+	of[0] = st;
+	for (s = waiting; s && n < POLLED; s = s->next)
+		if (s != st)
+			of[n++] = s;
+	for (i = 0; i < n; i++)
+		p[i] = (struct pollfd){ of[i]->tf.rdi, POLLIN, 0 };
+	while (poll(p, n, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	for (i = 0; !r && i < n; i++)
+		if (p[i].revents)
+			r = run(of[i], NULL);
+	return r;
+}
+
+/* Out of the list what waits no more. */
+static void sort_out(void)
+{
+	struct sthread **at = &waiting;
+
+	while (*at)
+		if ((*at)->waits)
+			at = &(*at)->next;
+		else
+			*at = (*at)->next;
 }
 
 const struct sthread_trap *sthread_trapped(sthread_t st)
@@ -323,8 +385,16 @@ const struct sthread_trap *sthread_trapped(sthread_t st)
 
 int sthread_join(sthread_t st, void **ret)
 {
-	int r = st->trapped ? -EFAULT : 0;
+	int r = 0;
 
+	while (!r && st->waits) {
+		r = turn(st);
+		sort_out();
+	}
+	if (r)
+		return r;
+	if (st->trapped)
+		r = -EFAULT;
 	if (ret)
 		*ret = r ? NULL : st->ret;
 	give(st);

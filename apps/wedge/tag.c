@@ -1,4 +1,6 @@
-/* Tagged memory. The header may be an sthread's to write: nothing hangs on it. */
+/*
+ * Tagged memory. The header may be an sthread's to write: nothing hangs on it.
+ */
 #include "wedge.h"
 
 struct tag {
@@ -18,7 +20,7 @@ tag_t tag_new(void)
 	return t;
 }
 
-void *smalloc(size_t size, tag_t tag)
+void *smalloc(tag_t tag, size_t size)
 {
 	uint64_t off;
 

@@ -1,6 +1,6 @@
 /*
- * What sthreads may and may not do: a context for each case, many of them in the
- * same recycled tables; what one leaves the next does not find; threads.
+ * What sthreads may and may not do: a context for each case, many of them in
+ * the same recycled tables; what one leaves the next does not find; threads.
  */
 #include "wedge.h"
 
@@ -51,7 +51,7 @@ static void *read_global(void *arg)
 
 static void *grow(void *arg)
 {
-	return smalloc(100, arg);
+	return smalloc(arg, 100);
 }
 
 struct rw {
@@ -68,6 +68,45 @@ static void *read_write(void *arg)
 	a->fault = sthread_call(SYS_write, a->fd, (long)&global, 4);
 	a->pid = sthread_call(SYS_getpid, 0, 0, 0);
 	return NULL;
+}
+
+/* A file of its own; as the C library opens files. */
+static void *leave_open(void *arg)
+{
+	register long flags __asm__("rdx") = O_RDONLY;
+	register long mode __asm__("r10") = 0;
+	long fd = SYS_openat;
+
+	__asm__ volatile("syscall" : "+a"(fd) : "D"(AT_FDCWD), "S"(arg),
+			 "r"(flags), "r"(mode) : "rcx", "r11", "memory");
+	return (void *)fd;
+}
+
+static void *read_file(void *arg)
+{
+	long fd = (long)leave_open(arg), n;
+
+	n = sthread_call(SYS_read, fd, (long)arg, 100);
+	if (sthread_call(SYS_close, fd, 0, 0) ||
+	    sthread_call(SYS_read, fd, (long)arg, 1) != -EPERM)
+		return NULL;
+	return (void *)n;
+}
+
+static void *reader(void *arg)
+{
+	char c[3] = "";
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (sthread_call(SYS_read, (long)arg, (long)c + i, 1) != 1)
+			return NULL;
+	return (void *)(long)(c[0] * 256 + c[1]);
+}
+
+static void *writer(void *arg)
+{
+	return (void *)sthread_call(SYS_write, (long)arg, (long)"ab", 2);
 }
 
 static void *divide(void *arg)
@@ -153,7 +192,7 @@ static void files(void)
 
 static void memory(void)
 {
-	int *p = smalloc(sizeof(*p), shared), *heap = malloc(sizeof(*heap));
+	int *p = smalloc(shared, sizeof(*p)), *heap = malloc(sizeof(*heap));
 	sc_t none, r, rw;
 	void *ret;
 
@@ -175,13 +214,13 @@ static void memory(void)
 	CHECK(run(&rw, read_global, NULL, &ret) == PF);
 	CHECK(run(&rw, grow, shared, &ret) == NONE);
 	CHECK(ret > (void *)shared && (char *)ret < (char *)shared + TAG_SIZE);
-	CHECK(!smalloc(TAG_SIZE, shared) && !smalloc(-1ul, shared));
+	CHECK(!smalloc(shared, TAG_SIZE) && !smalloc(shared, -1ul));
 	free(heap);
 }
 
 static void calls(void)
 {
-	struct rw *a = smalloc(sizeof(*a), shared);
+	struct rw *a = smalloc(shared, sizeof(*a));
 	int fd[2], file;
 	char path[] = "/tmp/wedge.XXXXXX";
 	sc_t sc;
@@ -196,7 +235,7 @@ static void calls(void)
 
 	CHECK(sc_fd_add(&sc, file, FD_W) == 0);
 	CHECK(sc_sys_add(&sc, SYS_getpid) == 0);
-	CHECK(sc_sys_add(&sc, SYS_open) == -ENOTSUP);
+	CHECK(sc_sys_add(&sc, SYS_socket) == -ENOTSUP);
 	CHECK(sc_sys_add(&sc, SYS_write) == -ENOTSUP);
 	CHECK(run(&sc, read_write, a, NULL) == NONE);
 	CHECK(a->w == 5 && a->r == -EPERM && a->fault == -EFAULT);
@@ -208,6 +247,58 @@ static void calls(void)
 	CHECK(run(&sc, read_write, a, NULL) == NONE);
 	CHECK(a->w == -EPERM && a->r == 5 && !memcmp(a->text, "abcde", 5));
 	close(file);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void files_of_their_own(void)
+{
+	char *path = smalloc(shared, 128);
+	sc_t sc;
+	void *ret;
+
+	sc_init(&sc);
+	CHECK(sc_mem_add(&sc, shared, PROT_READ | PROT_WRITE) == 0);
+	strcpy(path, "/proc/self/comm");
+	CHECK(run(&sc, read_file, path, &ret) == NONE && !ret);
+	CHECK(sc_sys_add(&sc, SYS_open) == 0);
+	CHECK(sc_sys_add(&sc, SYS_close) == 0);
+	CHECK(run(&sc, read_file, path, &ret) == NONE && (long)ret > 3);
+	CHECK(!strncmp(path, "wedge", 5));
+	strcpy(path, "/proc/self/comm");
+	CHECK(run(&sc, leave_open, path, &ret) == NONE && (long)ret > 2);
+	CHECK(fcntl((int)(long)ret, F_GETFD) == -1);
+	CHECK(run(&sc, leave_open, (void *)&global, &ret) == NONE);
+	CHECK((long)ret == -EFAULT);
+}
+
+/* Readers are there first, and joined first. */
+static void waiting(void)
+{
+	sthread_t st[3];
+	int fd[2];
+	sc_t r, w;
+	void *ret;
+
+	CHECK(!pipe(fd));
+	sc_init(&r);
+	sc_init(&w);
+	CHECK(sc_fd_add(&r, fd[0], PROT_READ) == 0);
+	CHECK(sc_fd_add(&w, fd[1], PROT_WRITE) == 0);
+	CHECK(sthread_create(&st[0], &r, reader, (void *)(long)fd[0]) == 0);
+	CHECK(sthread_create(&st[1], &w, writer, (void *)(long)fd[1]) == 0);
+	CHECK(sthread_create(&st[2], &r, divide, NULL) == 0);
+	CHECK(sthread_join(st[0], &ret) == 0);
+	CHECK(ret == (void *)('a' * 256 + 'b'));
+	CHECK(sthread_join(st[1], &ret) == 0 && ret == (void *)2);
+	CHECK(sthread_join(st[2], NULL) == -EFAULT);
+
+	/* each gets a byte, and needs two */
+	CHECK(sthread_create(&st[0], &r, reader, (void *)(long)fd[0]) == 0);
+	CHECK(sthread_create(&st[1], &r, reader, (void *)(long)fd[0]) == 0);
+	CHECK(write(fd[1], "abcd", 4) == 4);
+	CHECK(sthread_join(st[1], &ret) == 0 && ret);
+	CHECK(sthread_join(st[0], &ret) == 0 && ret);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -261,7 +352,7 @@ static void threads(void)
 	int *p, i;
 
 	for (i = 0; i < 3; i++) {
-		p = smalloc(sizeof(*p), shared);
+		p = smalloc(shared, sizeof(*p));
 		*p = i + 100;
 		CHECK(!pthread_create(&t[i], NULL, many, p));
 	}
@@ -280,6 +371,8 @@ int main(void)
 	files();
 	memory();
 	calls();
+	files_of_their_own();
+	waiting();
 	traps();
 	recycling();
 	threads();

@@ -1,6 +1,6 @@
 /*
- * The ELF reader that programs for the original libdune use, on any bytes: what it
- * hands out lies inside the file, whatever the file says of itself.
+ * The ELF reader that programs for the original libdune use, on any bytes:
+ * what it hands out lies inside the file, whatever the file says of itself.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
- * The original libdune's utilities: mappings as /proc/self/maps has them; ELF files, good
- * ones, cut at every length, and lying; frames that point nowhere; output.
+ * The original libdune's utilities: mappings as /proc/self/maps has them; ELF
+ * files, good ones, cut at every length, and lying; frames that point nowhere;
+ * output.
  */
 #include <setjmp.h>
 #include <stdarg.h>

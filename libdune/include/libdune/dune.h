@@ -1,7 +1,7 @@
 /*
- * The original libdune's interface (2012-2018), so that programs written for it
- * build and run. New code uses dune.h and the headers of dune/: what is here and
- * not there is a thin wrapper around it, in the shape it once had.
+ * The original libdune's interface (2012-2018), so that programs written for
+ * it build and run. New code uses dune.h and the headers of dune/: what is here
+ * and not there is a thin wrapper around it, in the shape it once had.
  *
  * What differs from the original:
  *   - A forked child and a new thread are in Dune mode already, and
@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -38,12 +39,12 @@ extern "C" {
 /* ---- entering ---- */
 
 /*
- * Prepares the process, which stays in ordinary mode; the first thread calls it
- * once, before dune_enter(). map_full: what the process has mapped, and will
- * map, is open to ring 3 (all entries have the user bit); false: closed, but for
- * what the program opens itself. Without this call: closed. Errors as
- * dune_enter()'s; -EBUSY: the process is in Dune mode already, and
- * map_full says something else than the first time.
+ * Prepares the process, which stays in ordinary mode; the first thread calls
+ * it once, before dune_enter(). map_full: what the process has mapped, and
+ * will map, is open to ring 3 (all entries have the user bit); false: closed,
+ * but for what the program opens itself. Without this call: closed. Errors as
+ * dune_enter()'s; -EBUSY: the process is in Dune mode already, and map_full
+ * says something else than the first time.
  */
 DUNE_API int dune_init(bool map_full);
 
@@ -69,8 +70,8 @@ DUNE_API void dune_register_pgflt_handler(dune_pgflt_cb cb);
 DUNE_API void dune_register_syscall_handler(dune_syscall_cb cb);
 
 /*
- * A signal handler that gets what was interrupted as a trap frame, and may change
- * it. It runs as handlers of sigaction(2) do, and calls are restarted.
+ * A signal handler that gets what was interrupted as a trap frame, and may
+ * change it. It runs as handlers of sigaction(2) do, and calls are restarted.
  * -EINVAL.
  */
 DUNE_API int dune_register_signal_handler(int signum, dune_intr_cb cb);
@@ -148,23 +149,24 @@ static inline uintptr_t dune_stack_addr_to_pa(void *ptr)
 
 /*
  * User-level IPIs. Every thread in Dune mode has a number as long as it is
- * there; it has nothing to do with the processor's own APIC. ~0: not in Dune mode.
+ * there; it has nothing to do with the processor's own APIC. ~0: not in Dune
+ * mode.
  */
 DUNE_API uint32_t dune_apic_id(void);
 
 /*
  * The handler of vector (32-255) runs in the thread of that number, as a trap
- * on its handler stack, wherever in the program it is: code of either
- * ring, or a blocking system call, which is restarted as after a signal
- * with SA_RESTART. While such a handler runs, until it returns or calls
+ * on its handler stack, wherever in the program it is: code of either ring, or
+ * a blocking system call, which is restarted as after a signal with
+ * SA_RESTART. While such a handler runs, until it returns or calls
  * dune_apic_eoi(), others of the thread wait; the same vector waits once. A
  * vector without a handler is dropped. cli does not keep them away.
  *
- * The thread is told by signal 64 (SIGRTMAX): its handler is the library's from the
- * first call on, and passes on to the program's what is not an interrupt;
- * while the program has it blocked, interrupts wait. 0; -EINVAL: vector; -ESRCH:
- * no such thread in Dune mode; -EAGAIN: the user's limit of queued signals;
- * -EPERM outside Dune mode.
+ * The thread is told by signal 64 (SIGRTMAX): its handler is the library's
+ * from the first call on, and passes on to the program's what is not an
+ * interrupt; while the program has it blocked, interrupts wait. 0; -EINVAL:
+ * vector; -ESRCH: no such thread in Dune mode; -EAGAIN: the user's limit of
+ * queued signals; -EPERM outside Dune mode.
  */
 DUNE_API int dune_apic_send_ipi(uint8_t vector, uint32_t dest);
 DUNE_API void dune_apic_eoi(void);
@@ -208,8 +210,8 @@ DUNE_API void dune_procmap_dump(void);
 /* ---- ELF ---- */
 
 /*
- * A 64-bit x86 ELF file. All headers have been checked to lie inside the file; what
- * they say of it has not. phdr and shdr have hdr.e_phnum and hdr.e_shnum
+ * A 64-bit x86 ELF file. All headers have been checked to lie inside the file;
+ * what they say of it has not. phdr and shdr have hdr.e_phnum and hdr.e_shnum
  * entries, NULL if none.
  */
 struct dune_elf {
@@ -241,10 +243,10 @@ DUNE_API int dune_elf_iter_ph(struct dune_elf *elf, dune_elf_phcb cb);
 /* sname: "" when the section has none. */
 DUNE_API int dune_elf_iter_sh(struct dune_elf *elf, dune_elf_shcb cb);
 /*
- * Maps the segment at p_vaddr + off, in place of what is mapped there, reads it,
- * and gives it the rights of p_flags. off is a multiple of the page size.
- * 0; -EINVAL: sizes or addresses that do not fit together; -ENOEXEC: it
- * lies outside the file; errors of mmap(2), read(2).
+ * Maps the segment at p_vaddr + off, in place of what is mapped there, reads
+ * it, and gives it the rights of p_flags. off is a multiple of the page size.
+ * 0; -EINVAL: sizes or addresses that do not fit together; -ENOEXEC: it lies
+ * outside the file; errors of mmap(2), read(2).
  */
 DUNE_API int dune_elf_load_ph(struct dune_elf *elf, Elf64_Phdr *phdr,
 			      off_t off);

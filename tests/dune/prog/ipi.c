@@ -1,6 +1,6 @@
 /*
- * Interrupts between threads in Dune mode: into code of ring 0 and ring 3, into a
- * blocking call, into handlers; one at a time; and what is not one.
+ * Interrupts between threads in Dune mode: into code of ring 0 and ring 3,
+ * into a blocking call, into handlers; one at a time; and what is not one.
  */
 #include "test.h"
 

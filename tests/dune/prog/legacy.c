@@ -1,6 +1,6 @@
 /*
- * A program as they were written for the original libdune: its headers, its names,
- * nothing else. In the style of its tests: dune_test.c, sandbox, bench.
+ * A program as they were written for the original libdune: its headers, its
+ * names, nothing else. In the style of its tests: dune_test.c, sandbox, bench.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,7 +201,8 @@ static void test_pages(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mem[0] = 1;
 	ret = dune_vm_lookup(pgroot, mem, CREATE_NORMAL, &pte);
-	assert(ret == 0 && (*pte & PTE_P) && PTE_ADDR(*pte) == dune_va_to_pa(mem));
+	assert(ret == 0 && (*pte & PTE_P));
+	assert(PTE_ADDR(*pte) == dune_va_to_pa(mem));
 	*pte &= ~(PTE_W | PTE_P);
 	dune_flush_tlb_one((unsigned long)mem);
 	mem[0] = 2;

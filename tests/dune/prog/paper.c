@@ -1,7 +1,8 @@
 /*
- * The Dune paper's operations on virtual memory, as tests of what they do: trap,
- * fault, appel1 (fault, protect another page, unprotect this one), appel2
- * (protect all, then fault on and unprotect each), switch; pages in random order.
+ * The Dune paper's operations on virtual memory, as tests of what they do:
+ * trap, fault, appel1 (fault, protect another page, unprotect this one),
+ * appel2 (protect all, then fault on and unprotect each), switch; pages in
+ * random order.
  */
 #include "test.h"
 

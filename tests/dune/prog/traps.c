@@ -1,7 +1,8 @@
 /*
- * Traps: the red zone and all registers of what they interrupt; handlers that fault,
- * nest, jump out, pass on; of a thread and of the process; software interrupts;
- * frames that handlers edit; and what nobody takes becomes the signal it would be.
+ * Traps: the red zone and all registers of what they interrupt; handlers that
+ * fault, nest, jump out, pass on; of a thread and of the process; software
+ * interrupts; frames that handlers edit; and what nobody takes becomes the
+ * signal it would be.
  */
 #include "test.h"
 
