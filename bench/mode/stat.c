@@ -9,8 +9,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define MAX_DESCRIPTORS 1024
-
 static int64_t read_stat(int fd, const char *name)
 {
 	struct kvm_stats_header head;
@@ -54,23 +52,23 @@ static int64_t of_vcpu(int vcpu, const char *name)
 
 int64_t mode_kvm_stat(const char *name)
 {
-	char path[32], target[64];
-	int64_t sum = 0, one;
+	DIR *dir = opendir("/proc/self/fd");
+	int64_t sum = 0, one = 0;
+	struct dirent *d;
+	char target[64];
 
-	for (int fd = 0; fd < MAX_DESCRIPTORS; fd++) {
-		ssize_t n;
+	if (!dir)
+		return -errno;
+	while (one >= 0 && (d = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), d->d_name, target,
+				       sizeof(target) - 1);
 
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		n = readlink(path, target, sizeof(target) - 1);
-		if (n < 0)
-			continue;
-		target[n] = 0;
+		target[n > 0 ? n : 0] = 0;
 		if (strncmp(target, "anon_inode:kvm-vcpu", 19))
 			continue;
-		one = of_vcpu(fd, name);
-		if (one < 0)
-			return one;
+		one = of_vcpu(atoi(d->d_name), name);
 		sum += one;
 	}
-	return sum;
+	closedir(dir);
+	return one < 0 ? one : sum;
 }
