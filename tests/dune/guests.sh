@@ -7,31 +7,29 @@
 guests() {
 	cat <<-'END'
 		hello
-		exec-thread
-		files|@
-		fork
-		fpu
-		jit
 		mmap-file|@
 		mprotect
 		mremap
-		sig-altstack
 		sig-context
 		signals
 		spawn
 		thread-exit
-		vfork
 	END
 	[ -z "${DUNE_RIG-}" ] || return 0
 	cat <<-'END'
 		args|a 'b c' ''
 		brk
 		efault
+		exec-thread
 		exec|@
 		fexec
+		files|@
+		fork
 		fork-thread
+		fpu
 		futex
 		inotify|@
+		jit
 		misc
 		mmap
 		mmap-storm
@@ -40,6 +38,7 @@ guests() {
 		poll
 		robust
 		shm
+		sig-altstack
 		sig-queue
 		sig-regs
 		sig-restart
@@ -52,6 +51,7 @@ guests() {
 		timers
 		tls
 		vdso
+		vfork
 		wait
 	END
 }

@@ -114,7 +114,7 @@ static void *rounds(void *n)
 
 int main(void)
 {
-	int n = times(200, 20);
+	int n = times(200, 12);
 	pthread_t t[2];
 
 	avx = __builtin_cpu_supports("avx");
