@@ -208,7 +208,7 @@ clean:
 		$(B)/exports $(B)/sandbox $(B)/dune-run $(B)/dune-check
 
 D	:= $(DESTDIR)$(PREFIX)
-MAN	= $(foreach n,1 3 5,$(wildcard man/*.$(n)))
+MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))
 
 # Every name of a page but its own: "name page".
 man-aliases = for m in man/*.3; do sed -n '/^\.SH NAME/{n;s/ \\-.*//;s/,//g;p;}' $$m | \
@@ -217,7 +217,8 @@ man-aliases = for m in man/*.3; do sed -n '/^\.SH NAME/{n;s/ \\-.*//;s/,//g;p;}'
 
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
-		$(D)/share/man/man3 $(D)/share/man/man5
+		$(D)/share/man/man3 $(D)/share/man/man5 \
+		$(D)/share/man/man7
 	install -m 755 $(B)/dune-run $(B)/dune-check $(D)/bin
 	cp -R libdune/include/. $(D)/include
 	install -m 644 $(B)/libdune.a $(D)/lib
