@@ -56,8 +56,11 @@ static void prepare(struct dune_sthread *t)
 		s->fs.base = c->fs_base;
 		s->gs.base = c->gs_base;
 		run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-	} else if (run->s.regs.regs.rax != c->u.rax) {
+	} else if (run->s.regs.regs.rax != c->u.rax ||
+		   run->s.regs.regs.rflags != c->u.rflags) {
+		/* a call's result, and the flags that its entry has changed */
 		run->s.regs.regs.rax = c->u.rax;
+		run->s.regs.regs.rflags = c->u.rflags | RFLAGS_ALWAYS;
 		run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 	}
 	c->edited = false;

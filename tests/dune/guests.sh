@@ -22,6 +22,7 @@ guests() {
 		efault
 		exec-thread
 		exec|@
+		exitless|@
 		fexec
 		files|@
 		fork
