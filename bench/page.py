@@ -16,6 +16,8 @@ tr.first td { border-top: 1px solid #ccc; }
 td.n { text-align: right; white-space: nowrap;
 	font-variant-numeric: tabular-nums; }
 td.who { white-space: nowrap; }
+table.paper { font-size: 12px; }
+table.paper th, table.paper td { padding: .1em .4em; }
 .legend { font-size: 13px; margin: .5em 0; }
 .legend span { white-space: nowrap; margin-right: 1.2em; }
 .failed { color: #a00; }
@@ -38,8 +40,8 @@ precise figure.
 whatever else the machine did met all alike. The <b>ratio</b> is the median of
 the ratios of single turns; in the charts the whiskers go from the least to the
 most ratio. Times depend on the machine, ratios much less.
-<li>"12x" is twelve times as long as natively; "+1.5 %%" is 1.5 %% longer; "70 %%
-of native" is throughput.
+<li>"12x" is twelve times as long as natively, "12x faster" a twelfth; "+1.5 %%"
+is 1.5 %% longer; "70 %% of native" is throughput.
 <li>The <b>emulated AMD-V machine</b> is a whole computer emulated in software
 (QEMU, no acceleration), with a processor that has hardware virtualization. There
 both sides run inside, so ratios mean something and absolute times do not. Its

@@ -96,9 +96,9 @@ def mode_counts(name, case, n):
                unit="per operation", rounds=1, warmup=0, ratio=False, ops=n)
 
 
-def counts(case, n):
-    c = " {ops} {dune} -- {bin}/micro " + case
-    return Row(case, {"exits to the monitor": "{src}/count exits" + c,
+def counts(name, case, n):
+    c = " {ops} {dune} --exitless=off -- {bin}/micro " + case
+    return Row(name, {"exits to the monitor": "{src}/count exits" + c,
                       "guest page faults": "{src}/count faults" + c,
                       "KVM's exits": "{src}/count kvm-exits" + c,
                       "instructions KVM emulates":
@@ -271,13 +271,25 @@ How often one operation under dune-run leaves the virtual machine to the
 monitor, how many page faults it takes there, and, where the kernel lets us read
 its statistics, how often the processor left the guest at all (to KVM or beyond)
 and how many instructions KVM emulated. Times are noisy, these are not. KVM's
-own counts include the host's timer interrupts.""", [
-        counts("getppid", 1000), counts("read", 1000), counts("clock", 1000),
-        counts("touch4k", 4096), counts("touch2m", 32), counts("mmap", 200),
-        counts("mmaptouch", 200), counts("storm", 200), counts("mprotect", 200),
-        counts("fork", 20), counts("thread", 50), counts("pipe", 200),
-        counts("signal", 200), counts("trap", 200), counts("appel1", 200),
-        counts("appel2", 200),
+own counts include the host's timer interrupts. Calls served without an exit are
+turned off here (--exitless=off): how many those are depends on whether a
+processor is free.""", [
+        counts("getppid(2)", "getppid", 1000),
+        counts("read(2), 4 KiB", "read", 1000),
+        counts("clock_gettime(2)", "clock", 1000),
+        counts("first write, 4 KiB page", "touch4k", 4096),
+        counts("first write, 2 MiB page", "touch2m", 32),
+        counts("mmap(2) and munmap(2)", "mmap", 200),
+        counts("mmap(2), one write, munmap(2)", "mmaptouch", 200),
+        counts("64 KiB: unmap, map, touch", "storm", 200),
+        counts("mprotect(2) of one page", "mprotect", 200),
+        counts("fork(2), exit, wait", "fork", 20),
+        counts("thread, create and join", "thread", 50),
+        counts("pipe ping-pong", "pipe", 200),
+        counts("signal to a handler", "signal", 200),
+        counts("trap (SIGSEGV and back)", "trap", 200),
+        counts("appel1, a page", "appel1", 200),
+        counts("appel2, a page", "appel2", 200),
     ], grid=True),
     Table("modecounts", "Counts in Dune mode", """
 The same for a process in Dune mode. The first column is how often it had to be
