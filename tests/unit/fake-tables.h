@@ -143,6 +143,8 @@ static char *fake_window(void)
 	return fake.setup.area + fake.setup.area_size + LARGE;
 }
 
+static struct sigaction fake_others;	/* who is asked about other faults */
+
 static void fake_window_fault(int sig, siginfo_t *info, void *ctx)
 {
 	char *at = fake_window(), *from;
@@ -152,7 +154,7 @@ static void fake_window_fault(int sig, siginfo_t *info, void *ctx)
 	(void)ctx;
 	if (DUNE_PAGE_DOWN((uint64_t)info->si_addr) != (uint64_t)at ||
 	    dune_walk_leaf(dune_vm_main(), (uint64_t)at, &e, &level)) {
-		signal(sig, SIG_DFL);
+		sigaction(sig, &fake_others, NULL);
 		return;
 	}
 	from = fake_host(PTE_ADDR(*e));
@@ -160,7 +162,7 @@ static void fake_window_fault(int sig, siginfo_t *info, void *ctx)
 			 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at)
 		memcpy(at, from, PAGE);
 	else
-		signal(sig, SIG_DFL);
+		sigaction(sig, &fake_others, NULL);
 }
 
 /* Again and again: cmocka puts its own handler there for every test. */
@@ -168,9 +170,11 @@ static inline void fake_watch_window(void)
 {
 	struct sigaction act = {
 		.sa_sigaction = fake_window_fault, .sa_flags = SA_SIGINFO,
-	};
+	}, old;
 
-	sigaction(SIGSEGV, &act, NULL);
+	sigaction(SIGSEGV, &act, &old);
+	if (old.sa_sigaction != fake_window_fault)
+		fake_others = old;
 }
 
 static void fake_invlpg(uint64_t va)
@@ -270,7 +274,7 @@ static ptent_t entry(ptent_t *root, uint64_t va)
 	return dune_walk_leaf(root, va, &e, &level) ? 0 : *e;
 }
 
-static ptent_t *entry_at(ptent_t *root, uint64_t va)
+static inline ptent_t *entry_at(ptent_t *root, uint64_t va)
 {
 	ptent_t *e;
 	int level;
