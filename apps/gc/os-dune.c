@@ -85,7 +85,10 @@ static int dune_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
 	return r < 0 ? r : 0;
 }
 
-/* Once for each chunk; there may be larger pages until then. */
+/*
+ * Once for each chunk; there may be larger pages until then. It has been touched, so
+ * there are tables, and no need to ask what is mapped, as dune_gc_track() does.
+ */
 static int make_exact(void *lo, size_t len)
 {
 	size_t i = chunk_of(lo), end = i + len / GC_CHUNK, first;
@@ -96,7 +99,7 @@ static int make_exact(void *lo, size_t len)
 			;
 		if (i == first)
 			continue;
-		r = dune_gc_track(heap + first * GC_CHUNK,
+		r = dune_vm_split(pgroot, heap + first * GC_CHUNK,
 				  (i - first) * GC_CHUNK);
 		if (!r)
 			memset(exact + first, 1, i - first);

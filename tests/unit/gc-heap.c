@@ -308,9 +308,9 @@ static const struct {
 	unsigned int flags;
 	long steps, every;
 } modes[] = {
-	{ GC_VERIFY, 60000, 3000 },
-	{ GC_VERIFY | GC_AUTO_COMPACT | GC_INCREMENTAL, 60000, 3000 },
-	{ GC_VERIFY | GC_PRECISE_STACKS | GC_AUTO_COMPACT, 60000, 3000 },
+	{ GC_VERIFY, 30000, 3000 },
+	{ GC_VERIFY | GC_AUTO_COMPACT | GC_INCREMENTAL, 30000, 3000 },
+	{ GC_VERIFY | GC_PRECISE_STACKS | GC_AUTO_COMPACT, 30000, 3000 },
 	{ GC_VERIFY | GC_STRESS | GC_INCREMENTAL, 1500, 100 },
 	{ GC_VERIFY | GC_STRESS | GC_INCREMENTAL | GC_PRECISE_STACKS, 1500,
 	  100 },
@@ -344,7 +344,7 @@ static void like_the_model(void **state)
 static void *thread(void *m)
 {
 	assert_int_equal(gc_thread_enter(), 0);
-	model_run(m, 20000, 2000);
+	model_run(m, 10000, 2000);
 	gc_thread_leave();
 	return NULL;
 }
