@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #include "kern/gate/gate.h"
@@ -35,13 +36,27 @@ static bool serve_write(struct dune_task *t, struct dune_call *c, long *ret)
 	return *ret != -EPIPE && *ret != -EFBIG;
 }
 
-/* The type of the file behind argument 0; 0 when there is none. */
+/* /dev/null, zero, full and urandom: memory of the kernel's. */
+static bool is_memory(const struct stat *st)
+{
+	unsigned int n = minor(st->st_rdev);
+
+	return major(st->st_rdev) == 1 && (n == 3 || n == 5 || n == 7 || n == 9);
+}
+
+/*
+ * The type of the file behind argument 0; 0 when there is none. A device that
+ * never waits counts as a file.
+ */
 static mode_t type_of(const struct dune_call *c)
 {
 	struct stat st;
 
-	return dune_own(SYS_fstat, (int)c->arg[0], &st) ? 0 :
-		st.st_mode & S_IFMT;
+	if (dune_own(SYS_fstat, (int)c->arg[0], &st))
+		return 0;
+	if (S_ISCHR(st.st_mode) && is_memory(&st))
+		return S_IFREG;
+	return st.st_mode & S_IFMT;
 }
 
 /* Waits for disks at most. */

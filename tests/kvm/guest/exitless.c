@@ -215,6 +215,24 @@ static void processes(void)
 	say("fork and vfork: each its own\n");
 }
 
+/* Devices that never wait, and one that does not take anything. */
+static void devices(void)
+{
+	int zero = open("/dev/zero", O_RDWR), full = open("/dev/full", O_RDWR);
+	char buf[64];
+
+	CHECK(zero >= 0 && full >= 0);
+	for (int i = 0; i < BURST; i++) {
+		memset(buf, 1, sizeof(buf));
+		CHECK(read(zero, buf, sizeof(buf)) == sizeof(buf) && !buf[63]);
+		CHECK(write(zero, buf, sizeof(buf)) == sizeof(buf));
+		FAILS(ENOSPC, write(full, buf, 1));
+	}
+	close(zero);
+	close(full);
+	say("devices: read and written\n");
+}
+
 /* A blocking read must not keep others from being served. */
 static int gap[2];
 
@@ -267,6 +285,7 @@ int main(int argc, char **argv)
 	storm(3);
 	broken_pipe();
 	processes();
+	devices();
 	blocking();
 	pthread_create(&t, NULL, in_call, NULL);
 	burst();
