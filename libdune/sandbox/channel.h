@@ -78,6 +78,21 @@ enum {
 	DUNE_CH_NO_FORK,		/* the template could not fork */
 };
 
+/*
+ * Pages that a fork touches before it is ready, as ranges: address, how many
+ * pages, and in bit 0 whether to write.
+ */
+#define DUNE_WARM_RANGES	448
+#define DUNE_WARM_MOST		2047
+#define DUNE_WARM_ADDR(r)	((r) & ~4095ul)
+#define DUNE_WARM_COUNT(r)	((r) >> 1 & 2047)
+#define DUNE_WARM_WRITE(r)	((r) & 1)
+
+struct dune_warm {
+	uint32_t n;
+	uint64_t range[DUNE_WARM_RANGES];
+};
+
 struct dune_ch_head {
 	/* the host's, for the runner */
 	uint64_t size;		/* of it all */
@@ -88,6 +103,7 @@ struct dune_ch_head {
 	uint32_t ready __attribute__((aligned(64)));	/* futex, DUNE_CH_... */
 	uint64_t callback;	/* address of its callback entry; no fork: the
 				 * errno */
+	struct dune_warm warm __attribute__((aligned(64)));
 };
 
 struct dune_ch {
@@ -99,6 +115,7 @@ struct dune_ch {
 #define DUNE_CH_HEAP	sizeof(struct dune_ch)
 
 _Static_assert(offsetof(struct dune_ch_msg, fp) == 64, "one cache line");
+_Static_assert(sizeof(struct dune_ch_head) <= 4096, "its page");
 _Static_assert(sizeof(struct dune_ch) == 4096 * (DUNE_CH_SLOTS + 1), "pages");
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 #include "kern/err.h"
 
@@ -99,20 +100,40 @@ static void finish_job(struct dune_engine *e, struct dune_job *j, int err)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* In the order they came. */
-static struct dune_job *next_job(struct dune_engine *e)
+static uint64_t now(void)
 {
-	struct dune_job **j, *last = NULL;
+	struct timespec t;
 
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ul + t.tv_nsec;
+}
+
+/*
+ * The oldest that is due; NULL: none, and *timeout is when to look again, for
+ * epoll_wait(2).
+ */
+static struct dune_job *next_job(struct dune_engine *e, int *timeout)
+{
+	struct dune_job **j, **due = NULL, *found = NULL;
+	uint64_t t = now(), ms;
+
+	*timeout = -1;
 	pthread_mutex_lock(&e->lock);
-	for (j = &e->jobs; *j; j = &(*j)->next)
-		if (!(*j)->next) {
-			last = *j;
-			*j = NULL;
-			break;
+	for (j = &e->jobs; *j; j = &(*j)->next) {
+		if ((*j)->not_before <= t || e->stop) {
+			due = j;
+			continue;
 		}
+		ms = ((*j)->not_before - t) / 1000000 + 1;
+		if (*timeout < 0 || ms < (uint64_t)*timeout)
+			*timeout = ms;
+	}
+	if (due) {
+		found = *due;
+		*due = found->next;
+	}
 	pthread_mutex_unlock(&e->lock);
-	return last;
+	return found;
 }
 
 /*
@@ -122,17 +143,17 @@ static struct dune_job *next_job(struct dune_engine *e)
 static void keep(struct dune_engine *e)
 {
 	struct epoll_event ev[EVENTS];
+	int n, i, timeout = -1;
 	struct dune_job *j;
-	int n, i;
 
 	while (!e->stop || e->boxes) {
-		n = epoll_wait(e->epoll, ev, EVENTS, -1);
+		n = epoll_wait(e->epoll, ev, EVENTS, timeout);
 		for (i = 0; i < n; i++) {
 			struct dune_watch *w = ev[i].data.ptr;
 
 			w->ready(e, w);
 		}
-		while ((j = next_job(e)))
+		while ((j = next_job(e, &timeout)))
 			finish_job(e, j, j->run(e, j->arg));
 	}
 }
@@ -174,7 +195,8 @@ static void queue(struct dune_engine *e, struct dune_job *j)
 }
 
 void dune_engine_post(struct dune_engine *e,
-		      int (*fn)(struct dune_engine *e, void *arg), void *arg)
+		      int (*fn)(struct dune_engine *e, void *arg), void *arg,
+		      uint64_t wait)
 {
 	struct dune_job *j = calloc(1, sizeof(*j));
 
@@ -185,6 +207,7 @@ void dune_engine_post(struct dune_engine *e,
 	j->run = fn;
 	j->arg = arg;
 	j->forgotten = true;
+	j->not_before = wait ? now() + wait : 0;
 	pthread_mutex_lock(&e->lock);
 	queue(e, j);
 	pthread_mutex_unlock(&e->lock);

@@ -35,6 +35,7 @@ struct dune_job {
 	int (*run)(struct dune_engine *e, void *arg);
 	void *arg;
 	struct dune_job *next;
+	uint64_t not_before;		/* CLOCK_MONOTONIC, ns; 0: at once */
 	bool forgotten;			/* nobody waits: to be freed */
 	bool done;
 	int err;
@@ -62,9 +63,13 @@ struct dune_engine {
 /* Runs fn on the keeper's thread; its result, and its message. */
 int dune_engine_do(struct dune_engine *e,
 		   int (*fn)(struct dune_engine *e, void *arg), void *arg);
-/* The same, some time later; what it comes to is lost. */
+/*
+ * The same, after the caller has gone on, and after `wait` nanoseconds unless
+ * the engine ends before; what it comes to is lost.
+ */
 void dune_engine_post(struct dune_engine *e,
-		      int (*fn)(struct dune_engine *e, void *arg), void *arg);
+		      int (*fn)(struct dune_engine *e, void *arg), void *arg,
+		      uint64_t wait);
 int dune_engine_watch(struct dune_engine *e, struct dune_watch *w);
 void dune_engine_unwatch(struct dune_engine *e, struct dune_watch *w);
 
@@ -235,8 +240,8 @@ struct dune_sandbox {
 /* Takes all lanes; -EBUSY from within a callback. */
 int dune_sandbox_stop(struct dune_sandbox *s);
 void dune_sandbox_go(struct dune_sandbox *s);
-/* Puts a box in use. Under all lanes. */
-void dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b);
+/* Puts a box in use; the one before it, or NULL. Under all lanes. */
+struct dune_box *dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b);
 /* A new box of its own, ready; nothing of the old is touched. */
 int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out);
 /* The object with its options, and no box. */
@@ -256,9 +261,14 @@ struct dune_snapshot {
 	unsigned int objects;
 	uint64_t *handle;
 	uint64_t share_next;
+	struct dune_warm warm;		/* keeper's thread only */
 	unsigned int stubs, loads;
 	uint64_t stub_handle[DUNE_CALLBACKS_MAX];
 };
+
+/* warm.c: which pages `used`, a fork of template, has used. */
+void dune_warm_collect(struct dune_warm *w, const struct dune_box *template,
+		       const struct dune_box *used);
 
 void dune_snapshot_put(struct dune_engine *e, struct dune_snapshot *n);
 

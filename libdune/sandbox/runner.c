@@ -377,6 +377,23 @@ static void say_no_fork(int fd)
 	munmap(h, 4096);
 }
 
+/* They were there when the template froze, and nothing has run since. */
+static void warm_up(void)
+{
+	const struct dune_warm *w = &ch->head.warm;
+	uint32_t i, n;
+
+	for (i = 0; i < w->n && i < DUNE_WARM_RANGES; i++)
+		for (n = 0; n < DUNE_WARM_COUNT(w->range[i]); n++) {
+			volatile char *p = (char *)DUNE_WARM_ADDR(w->range[i])
+					   + 4096 * n;
+			char c = *p;
+
+			if (DUNE_WARM_WRITE(w->range[i]))
+				*p = c;
+		}
+}
+
 /* Returns in the children that the host asks for; never in the template. */
 static void be_template(void)
 {
@@ -397,6 +414,7 @@ static void be_template(void)
 	map_channel(fd[0]);
 	close(sock);
 	sock = fd[1];
+	warm_up();
 }
 
 int main(void)

@@ -159,7 +159,7 @@ int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out)
 		return r;
 	r = dune_box_ready(st.box);
 	if (r) {
-		dune_engine_post(s->engine, dune_box_free_job, st.box);
+		dune_engine_post(s->engine, dune_box_free_job, st.box, 0);
 		return r;
 	}
 	dune_phase_leave(st.box->family, ~0u);
@@ -167,7 +167,7 @@ int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out)
 	return 0;
 }
 
-void dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b)
+struct dune_box *dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b)
 {
 	struct dune_box *old;
 
@@ -180,8 +180,7 @@ void dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b)
 	else
 		dup3(b->end.fd, s->kill_fd, O_CLOEXEC);
 	pthread_rwlock_unlock(&s->box_lock);
-	if (old)
-		dune_engine_post(s->engine, dune_box_free_job, old);
+	return old;
 }
 
 int dune_sandbox_create(struct dune_engine *e,

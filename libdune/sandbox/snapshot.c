@@ -18,6 +18,8 @@
 #include "kern/err.h"
 
 #define TRIES		2000
+/* The call that follows a reset goes first, also where CPUs are few. */
+#define LATER		1000000
 static const struct timespec pause_between = { .tv_nsec = 1000000 };
 
 /* ---- forking, on the keeper's thread ---- */
@@ -25,6 +27,7 @@ static const struct timespec pause_between = { .tv_nsec = 1000000 };
 struct fork_job {
 	struct dune_snapshot *from;
 	struct dune_sandbox_options o;
+	struct dune_box *used;		/* a fork that is no longer needed */
 	struct dune_box *box;		/* out */
 };
 
@@ -72,6 +75,7 @@ static int fork_box(struct dune_engine *e, void *arg)
 	if (r)
 		return r;
 	dune_box_head(j->box, j->o.callers, j->o.stack);
+	j->box->ch->head.warm = j->from->warm;
 	r = copy_heap(j->box, t);
 	if (!r)
 		r = ask_template(t, j->box);
@@ -97,7 +101,7 @@ static int fork_ready(struct dune_sandbox *s, struct dune_snapshot *n,
 		return r;
 	r = dune_box_ready(j.box);
 	if (r)
-		dune_engine_post(s->engine, dune_box_free_job, j.box);
+		dune_engine_post(s->engine, dune_box_free_job, j.box, 0);
 	*out = j.box;
 	return r;
 }
@@ -108,6 +112,12 @@ static int make_spare(struct dune_engine *e, void *arg)
 {
 	struct fork_job *j = arg;
 
+	if (j->used) {
+		if (!dune_box_dead(j->used))
+			dune_warm_collect(&j->from->warm, j->from->template,
+					  j->used);
+		dune_box_free(j->used);
+	}
 	/* when one is under way for somebody else, there is just none */
 	if (!j->from->spare && fork_box(e, j) == 0)
 		__atomic_store_n(&j->from->spare, j->box, __ATOMIC_RELEASE);
@@ -116,16 +126,22 @@ static int make_spare(struct dune_engine *e, void *arg)
 	return 0;
 }
 
-static void want_spare(struct dune_sandbox *s, struct dune_snapshot *n)
+/* used, which may be NULL, is freed after it was looked at. */
+static void want_spare(struct dune_sandbox *s, struct dune_snapshot *n,
+		       struct dune_box *used)
 {
 	struct fork_job *j = calloc(1, sizeof(*j));
 
-	if (!j)
+	if (!j) {
+		if (used)
+			dune_engine_post(s->engine, dune_box_free_job, used, 0);
 		return;
+	}
+	j->used = used;
 	j->from = n;
 	j->o = s->o;
 	__atomic_add_fetch(&n->refs, 1, __ATOMIC_RELAXED);
-	dune_engine_post(s->engine, make_spare, j);
+	dune_engine_post(s->engine, make_spare, j, LATER);
 }
 
 static int take_box(struct dune_sandbox *s, struct dune_snapshot *n,
@@ -139,7 +155,7 @@ static int take_box(struct dune_sandbox *s, struct dune_snapshot *n,
 			*out = b;
 			return 0;
 		}
-		dune_engine_post(s->engine, dune_box_free_job, b);
+		dune_engine_post(s->engine, dune_box_free_job, b, 0);
 	}
 	return fork_ready(s, n, out);
 }
@@ -234,9 +250,6 @@ static int replace(struct dune_sandbox *s, struct dune_snapshot *n)
 		dune_box_kill(s->box, DUNE_CAUSE_MONITOR);
 		return r;
 	}
-	pthread_rwlock_wrlock(&s->box_lock);
-	s->box = NULL;
-	pthread_rwlock_unlock(&s->box_lock);
 	dune_sandbox_use(s, b);
 	return 0;
 }
@@ -266,7 +279,7 @@ int dune_sandbox_snapshot(struct dune_sandbox *s)
 	} else {
 		old = s->snapshot;
 		s->snapshot = n;
-		want_spare(s, n);
+		want_spare(s, n, NULL);
 	}
 	dune_sandbox_go(s);
 	if (old)
@@ -295,7 +308,7 @@ static void rewind_to(struct dune_sandbox *s, const struct dune_snapshot *n)
 
 int dune_sandbox_reset(struct dune_sandbox *s)
 {
-	struct dune_box *b;
+	struct dune_box *b, *old;
 	int r = dune_sandbox_stop(s);
 
 	if (r)
@@ -304,10 +317,12 @@ int dune_sandbox_reset(struct dune_sandbox *s)
 	    dune_sandbox_start(s, &b);
 	if (!r) {
 		rewind_to(s, s->snapshot);
-		dune_sandbox_use(s, b);
+		old = dune_sandbox_use(s, b);
 		s->resets++;
 		if (s->snapshot)
-			want_spare(s, s->snapshot);
+			want_spare(s, s->snapshot, old);
+		else if (old)
+			dune_engine_post(s->engine, dune_box_free_job, old, 0);
 	}
 	dune_sandbox_go(s);
 	return r;
