@@ -76,11 +76,12 @@ $(addprefix $(B)/pic/,$(TRAP_O)) $(addprefix $(B)/self-asan/,$(TRAP_O)): \
 	ALL_CFLAGS += -mgeneral-regs-only -fno-stack-protector
 # Bound at the start and to itself: where a page fault is resolved, nothing
 # outside the library may be touched.
+LD_SO	= $(CC) -shared -pthread -Wl,-soname,$(SONAME),-z,defs,-z,noexecstack \
+		-Wl,-z,now,-Bsymbolic-functions \
+		-Wl,--version-script=libdune/dune.map $(LDFLAGS) -o $@
 $(B)/libdune.so: $(LIB_O) libdune/dune.map
 	@echo "  LD      $@"
-	$(Q)$(CC) -shared -pthread -Wl,-soname,$(SONAME),-z,defs,-z,noexecstack \
-		-Wl,-z,now,-Bsymbolic-functions \
-		-Wl,--version-script=libdune/dune.map $(LDFLAGS) -o $@ $(LIB_O)
+	$(Q)$(LD_SO) $(LIB_O)
 $(B)/libdune.a: $(LIB_O) libdune/dune.map
 	@echo "  AR      $@"
 	$(Q)$(LD) -r -o $(B)/pic/libdune.o $(LIB_O)

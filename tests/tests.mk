@@ -15,4 +15,5 @@ rig: all
 	@tests/rig/rig
 
 include tests/dune/dune.mk
+include tests/dune/gc/gc.mk
 include tests/plugin/plugin.mk
