@@ -8,7 +8,8 @@
 #define PACE	4
 
 /* Compacting pays when less than a half of what small blocks hold is live. */
-#define SPARSE(lines, blocks)	((blocks) > 64 && (lines) < (blocks) * GC_LINES / 2)
+#define SPARSE(lines, blocks) \
+	((blocks) > 64 && (lines) < (blocks) * GC_LINES / 2)
 
 /* ---- sweeping ---- */
 

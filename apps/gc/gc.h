@@ -2,9 +2,9 @@
  * A garbage collector on hardware dirty bits: generational mark-region,
  * incremental and compacting by choice. README.md tells how it works.
  *
- * One heap a process. Threads that touch it have called gc_thread_enter() (the one that
- * calls gc_init() has). There is no write barrier: programs store pointers as
- * they like. Pointers to objects are found in
+ * One heap a process. Threads that touch it have called gc_thread_enter() (the
+ * one that calls gc_init() has). There is no write barrier: programs store
+ * pointers as they like. Pointers to objects are found in
  *   - objects, by their type,
  *   - registered roots,
  *   - stacks and registers of the threads: every word that may be a pointer
@@ -13,13 +13,13 @@
  * Nowhere else: not in malloc'ed memory, not in thread-local or global
  * variables that are no roots. No finalizers.
  *
- * System calls may be given objects, when nothing moves them meanwhile (an ambiguous
- * pointer to them, or no compaction), and then GC_LEAF ones: with gc_os_protect any
- * other may be EFAULT, with gc_os_dune large ones that compaction has moved
- * are not where the kernel believes.
+ * System calls may be given objects, when nothing moves them meanwhile (an
+ * ambiguous pointer to them, or no compaction), and then GC_LEAF ones: with
+ * gc_os_protect any other may be EFAULT, with gc_os_dune large ones that
+ * compaction has moved are not where the kernel believes.
  *
- * Errors are negative errno values; nothing prints or exits. Nothing here may be
- * called from a signal handler.
+ * Errors are negative errno values; nothing prints or exits. Nothing here may
+ * be called from a signal handler.
  */
 #ifndef GC_H
 #define GC_H
@@ -28,8 +28,8 @@
 #include <stdint.h>
 
 /*
- * Where dirty bits, protection and remapping come from (os.h). The mutator feels
- * it, the collector does not.
+ * Where dirty bits, protection and remapping come from (os.h). The mutator
+ * feels it, the collector does not.
  *   gc_os_none     nothing: every collection is a full one
  *   gc_os_protect  mprotect(2) and SIGSEGV: what collectors do everywhere
  *   gc_os_scan     userfaultfd and PAGEMAP_SCAN, Linux 6.7; else -ENOTSUP
@@ -73,8 +73,8 @@ struct gc_options {
 };
 
 /*
- * Makes the heap; the calling thread enters. -ENOMEM; -ENOTSUP: os is not to be had
- * here; -EBUSY: there is a heap; -EINVAL.
+ * Makes the heap; the calling thread enters. -ENOMEM; -ENOTSUP: os is not to be
+ * had here; -EBUSY: there is a heap; -EINVAL.
  */
 int gc_init(const struct gc_options *options);
 /* The heap goes, all objects with it. All other threads have left. */
@@ -86,16 +86,16 @@ void gc_exit(void);
 #define GC_AMBIGUOUS	1	/* any aligned word may be one */
 
 /*
- * A type whose objects are arrays of elements of size bytes (a multiple
- * of 8, at most 512), in which bit i of pointers says that word i is NULL, or
- * an object's address as gc_alloc() gave it, or an address outside of
- * the heap. Returns its number (up to 65000 of them), -EINVAL, -ENOSPC. For good.
+ * A type whose objects are arrays of elements of size bytes (a multiple of 8,
+ * at most 512), in which bit i of pointers says that word i is NULL, or an
+ * object's address as gc_alloc() gave it, or an address outside of the heap.
+ * Returns its number (up to 65000 of them), -EINVAL, -ENOSPC. For good.
  */
 int gc_type(size_t size, uint64_t pointers);
 
 /*
- * A zeroed object, aligned to 8 bytes (not 16), of a type; may collect. NULL: no
- * memory, even after a full collection; or size is over 32 GiB.
+ * A zeroed object, aligned to 8 bytes (not 16), of a type; may collect. NULL:
+ * no memory, even after a full collection; or size is over 32 GiB.
  */
 void *gc_alloc(int type, size_t size);
 /* Its usable size, what was asked for or a little more. */
@@ -104,16 +104,16 @@ size_t gc_size(const void *object);
 /* ---- roots ---- */
 
 /*
- * n words that hold pointers as those of a type do (GC_LEAF makes no sense), until they
- * are removed: -ENOSPC when there are 1024 ranges; -ENOENT.
+ * n words that hold pointers as those of a type do (GC_LEAF makes no sense),
+ * until they are removed: -ENOSPC when there are 1024 ranges; -ENOENT.
  */
 int gc_root_add(void *words, size_t n, int type);
 int gc_root_remove(void *words);
 
 /*
  * GC_PRECISE_STACKS: a function that holds objects over a safe point has them
- * in a frame, and reads them from there after it. Every call here is a safe point,
- * gc_size() and these two excepted. Objects may move at safe points.
+ * in a frame, and reads them from there after it. Every call here is a safe
+ * point, gc_size() and these two excepted. Objects may move at safe points.
  *
  *	void *o[2] = { 0 };
  *	struct gc_frame f = { .slots = o, .n = 2 };
@@ -132,8 +132,8 @@ void gc_pop(struct gc_frame *frame);
 int gc_thread_enter(void);	/* -ENOMEM, -EBUSY: is in */
 void gc_thread_leave(void);
 /*
- * Around what may block for long and touches no object: a collection then does not
- * wait for this thread (GC_PRECISE_STACKS), or need not wake it.
+ * Around what may block for long and touches no object: a collection then does
+ * not wait for this thread (GC_PRECISE_STACKS), or need not wake it.
  */
 void gc_blocking_begin(void);
 void gc_blocking_end(void);
@@ -149,9 +149,10 @@ void gc_safepoint(void);
 int gc_collect(enum gc_kind kind);
 
 /*
- * Walks everything that is reachable and checks that it is whole, marked as
- * the collector believes, and where it should be. The number of faults; each is told
- * to `bad`. Right after a collection only, or it finds young objects unmarked.
+ * Walks everything that is reachable and checks that it is whole, marked as the
+ * collector believes, and where it should be. The number of faults; each is
+ * told to `bad`. Right after a collection only, or it finds young objects
+ * unmarked.
  */
 long gc_verify(void);
 

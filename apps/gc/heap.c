@@ -106,7 +106,7 @@ int gc_init(const struct gc_options *options)
 	gc.opt = o;
 	gc.os = o.os;
 	gc.blocks = (o.heap_max + GC_BLOCK - 1) / GC_BLOCK + 1;
-	gc.used = 1;		/* block 0 stays empty: its number says "none" */
+	gc.used = 1;		/* block 0 stays empty: 0 says "none" */
 	gc.next_free = 1;
 	gc.recycle = 1;
 	gc.limit = 4 * o.nursery;

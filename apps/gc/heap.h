@@ -15,10 +15,10 @@
  * the heap, so that marking dirties no page of it. One line's bits are
  * one byte of each, so threads that own lines need no atomics for `starts`.
  *
- * Marks are sticky: a marked object is an old one, and a minor collection leaves
- * the marks of the last one as they are. Only a full one clears them. When a
- * collection ends all objects are old; what blocks hold any is TRACKED from then
- * on, and writes to others, new or free, cost nothing.
+ * Marks are sticky: a marked object is an old one, and a minor collection
+ * leaves the marks of the last one as they are. Only a full one clears them.
+ * When a collection ends all objects are old; what blocks hold any is TRACKED
+ * from then on, and writes to others, new or free, cost nothing.
  *
  * All of `gc` belongs to who holds gc.lock, but for the fields of a thread
  * that say otherwise. With it held nothing writes to a guarded block.
@@ -88,7 +88,7 @@ struct gc_thread {
 	/* The owner's: what is left of its hole, and of a block for medium
 	 * objects that do not fit into the hole. */
 	uint8_t *cur, *end, *mcur, *mend;
-	uint32_t block;		/* the hole's; 0: none, as block 0 is not used */
+	uint32_t block;		/* the hole's; 0: none */
 	unsigned int line;	/* where to look on for holes in it */
 	int busy;		/* in between: not to be stopped here */
 	/* Both sides': see thread.c. */

@@ -3,8 +3,8 @@
 
 /*
  * The stack holds objects that have their mark, and nothing else was done
- * about. Large ones are scanned piece by piece: an entry with the lowest bit set
- * is the address where to go on in one.
+ * about. Large ones are scanned piece by piece: an entry with the lowest bit
+ * set is the address where to go on in one.
  */
 #define PIECE	(32ul << 10)
 #define REST	1ul
@@ -136,8 +136,8 @@ static size_t visit(uintptr_t p)
 }
 
 /*
- * What comes from the stack waits in a ring while it comes to the cache.
- * (Cher, Hosking, Vitek: Software prefetching for mark-sweep garbage collection.)
+ * What comes from the stack waits in a ring while it comes to the cache. (Cher,
+ * Hosking, Vitek: Software prefetching for mark-sweep garbage collection.)
  */
 bool gc_trace(size_t budget)
 {

@@ -1,7 +1,7 @@
 /*
- * Dune mode: the dirty bits are those of the process's page-table entries, which
- * the CPU sets; protection and moving are edits of them, without a system call;
- * and faults come to a handler without a signal.
+ * Dune mode: the dirty bits are those of the process's page-table entries,
+ * which the CPU sets; protection and moving are edits of them, without a system
+ * call; and faults come to a handler without a signal.
  */
 #include "apps/gc/os.h"
 
@@ -86,8 +86,9 @@ static int dune_dirty(const struct gc_range *range, size_t n, uint64_t *bitmap)
 }
 
 /*
- * Once for each chunk; there may be larger pages until then. It has been touched, so
- * there are tables, and no need to ask what is mapped, as dune_gc_track() does.
+ * Once for each chunk; there may be larger pages until then. It has been
+ * touched, so there are tables, and no need to ask what is mapped, as
+ * dune_gc_track() does.
  */
 static int make_exact(void *lo, size_t len)
 {

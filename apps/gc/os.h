@@ -1,6 +1,6 @@
 /*
- * What the collector needs from below: dirty bits, protection, remapping. Each of
- * the implementations (os-linux.c, os-dune.c) is a table of functions.
+ * What the collector needs from below: dirty bits, protection, remapping. Each
+ * of the implementations (os-linux.c, os-dune.c) is a table of functions.
  */
 #ifndef GC_OS_H
 #define GC_OS_H
@@ -27,10 +27,10 @@ struct gc_os {
 	int (*begin)(void *heap, size_t len);
 	void (*end)(void);
 	/*
-	 * Which pages of the ranges (ascending, of whole GC_CHUNKs) were written
-	 * since they were cleaned: bits that are set in bitmap, where bit i % 64
-	 * of word i / 64 is page i of the heap. Too many is allowed, too few is
-	 * not.
+	 * Which pages of the ranges (ascending, of whole GC_CHUNKs) were
+	 * written since they were cleaned: bits that are set in bitmap, where
+	 * bit i % 64 of word i / 64 is page i of the heap. Too many is allowed,
+	 * too few is not.
 	 */
 	int (*dirty)(const struct gc_range *range, size_t n, uint64_t *bitmap);
 	/* From now on they are clean. The world is stopped, here and above. */
@@ -52,15 +52,15 @@ struct gc_os {
 
 /*
  * A write to addr, in the heap, met a page that is protected. True: it has been
- * made writable. False: it was not protected by protect(), the implementation knows.
- * sp: the stack pointer of the code that writes, if the handler
- * runs on another stack; then [lo, hi) holds its registers. Else NULL.
+ * made writable. False: it was not protected by protect(), the implementation
+ * knows. sp: the stack pointer of the code that writes, if the handler runs on
+ * another stack; then [lo, hi) holds its registers. Else NULL.
  */
 bool gc_fault(void *addr, const void *sp, const void *lo, const void *hi);
 
 /*
- * Test builds: forget every so many-th dirty page, 0: none; let writes to protected
- * pages happen unseen.
+ * Test builds: forget every so many-th dirty page, 0: none; let writes to
+ * protected pages happen unseen.
  */
 #ifdef GC_TEST
 extern unsigned int gc_test_lossy;

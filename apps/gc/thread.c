@@ -1,16 +1,16 @@
 /*
  * Threads: who they are, where their roots are, how they are stopped.
  *
- * A thread is stopped when its state is not RUNNING. It is INSIDE when it has asked
- * for the lock, so all it may do until it has it is wait: who holds the
- * lock need not wait for it. It is PARKED by a signal, in whose handler
- * it waits until `stop` is 0 again. The signal leaves alone who is busy, or on
+ * A thread is stopped when its state is not RUNNING. It is INSIDE when it has
+ * asked for the lock, so all it may do until it has it is wait: who holds the
+ * lock need not wait for it. It is PARKED by a signal, in whose handler it
+ * waits until `stop` is 0 again. The signal leaves alone who is busy, or on
  * another stack than its own (a handler of traps or signals); it is then sent
  * again until it works. With GC_PRECISE_STACKS there is no signal: the thread
  * comes INSIDE by itself at its next safe point.
  *
- * stop is written by the collector, state by the thread, and each then reads the
- * other's (sequentially consistent): one of them sees that they have met.
+ * stop is written by the collector, state by the thread, and each then reads
+ * the other's (sequentially consistent): one of them sees that they have met.
  */
 #include "apps/gc/heap.h"
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Objects seen: a bit a granule. Its stack is that of marking, which is empty. */
+/* A bit a granule. The stack is that of marking, which is empty. */
 static uint8_t *seen;
 static long faults;
 

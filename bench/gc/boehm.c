@@ -1,6 +1,6 @@
 /*
- * Boehm's collector as Debian ships it. What it does beyond a full collection at a
- * time is asked for in its environment, as a user would.
+ * Boehm's collector as Debian ships it. What it does beyond a full collection
+ * at a time is asked for in its environment, as a user would.
  */
 #include "bench/gc/mem.h"
 

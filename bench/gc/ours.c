@@ -42,7 +42,8 @@ const char *mem_begin(const char *what)
 	else if (what[n])
 		return "unknown way";
 	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++)
-		if (strlen(ways[i].name) == n && !strncmp(ways[i].name, what, n))
+		if (strlen(ways[i].name) == n &&
+		    !strncmp(ways[i].name, what, n))
 			o.os = ways[i].os;
 	if (!o.os)
 		return "unknown way";

@@ -1,7 +1,8 @@
 /*
- * Workloads for memory managers: trees as in GCBench (after Ellis, Kovac and Boehm), a
- * linked list and a hash map that live long and are changed, XML documents
- * made into trees, and binary trees. They free what they drop, for malloc.
+ * Workloads for memory managers: trees as in GCBench (after Ellis, Kovac and
+ * Boehm), a linked list and a hash map that live long and are changed, XML
+ * documents made into trees, and binary trees. They free what they drop, for
+ * malloc.
  */
 #include "bench/gc/work.h"
 
@@ -372,11 +373,11 @@ static void xml(unsigned int size)
 /* ---- all ---- */
 
 const struct work works[] = {
-	{ "trees", "GCBench: short-lived trees beside a long-lived one", trees },
+	{ "trees", "as GCBench: short-lived trees, a long-lived one", trees },
 	{ "list", "a long list, a fiftieth of it changed at each walk", list },
 	{ "hash", "a hash map of strings: put, replace, take out", hash },
 	{ "xml", "XML parsed into trees, the last 16 are kept", xml },
-	{ "binary-trees", "the benchmark game's, up to depth 16", binary_trees },
+	{ "binary-trees", "the benchmark game's, to depth 16", binary_trees },
 	{ NULL, NULL, NULL },
 };
 
