@@ -18,6 +18,9 @@
  * start. Here ring 0 serves an sthread in the sthread's tables, and relies on
  * what it finds.
  *
+ * Ring 3 is not interrupted: an sthread that does not end keeps its thread. An
+ * interrupt from another thread (dune_apic_send_ipi()) ends it, as any trap.
+ *
  * Errors are negative errno values.
  */
 #ifndef WEDGE_H

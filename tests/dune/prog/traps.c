@@ -140,7 +140,7 @@ static void fault_in_handler(void)
 	OK(dune_trap_set(DUNE_VEC_UD, 0, skip2, NULL));
 	OK(dune_trap_set(DUNE_VEC_DE, 0, faulting, NULL));
 	count = 0;
-	__asm__ volatile("idivl %1" : "+a"(r) : "r"(0), "d"(0) : "cc");
+	__asm__ volatile("idivl %%ecx" : "+a"(r) : "c"(0), "d"(0) : "cc");
 	CHECK(r == 0 && count == 2);
 	say("fault in a handler\n");
 }
