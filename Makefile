@@ -206,7 +206,8 @@ clean:
 	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz \
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
-		$(B)/exports $(B)/sandbox $(B)/dune-run $(B)/dune-check
+		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge \
+		$(B)/dune-run $(B)/dune-check
 
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))
