@@ -331,6 +331,7 @@ void dune_engine_destroy(struct dune_engine *e)
 		return;
 	while (e->sandboxes)
 		dune_sandbox_destroy(e->sandboxes);
+	dune_shells_free(e);
 	while (e->buffers)
 		dune_buffer_destroy(e->buffers);
 	dune_engine_do(e, stop_keeper, NULL);

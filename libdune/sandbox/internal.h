@@ -57,6 +57,7 @@ struct dune_engine {
 	int monitor, runner;		/* sealed memfds */
 	bool one_cpu;
 	struct dune_sandbox *sandboxes;
+	struct dune_shell *shells;
 	struct dune_buffer *buffers;
 };
 
@@ -242,8 +243,10 @@ int dune_sandbox_stop(struct dune_sandbox *s);
 void dune_sandbox_go(struct dune_sandbox *s);
 /* Puts a box in use; the one before it, or NULL. Under all lanes. */
 struct dune_box *dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b);
-/* A new box of its own, ready; nothing of the old is touched. */
+/* An empty box, ready: a warm one, or from the beginning. */
 int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out);
+/* From the beginning. */
+int dune_box_start(struct dune_sandbox *s, struct dune_box **out);
 /* The object with its options, and no box. */
 int dune_sandbox_new(struct dune_engine *e,
 		     const struct dune_sandbox_options *o,
@@ -271,6 +274,12 @@ void dune_warm_collect(struct dune_warm *w, const struct dune_box *template,
 		       const struct dune_box *used);
 
 void dune_snapshot_put(struct dune_engine *e, struct dune_snapshot *n);
+/* A fork of the sandbox's snapshot, ready; the next one is made ahead. */
+int dune_snapshot_take(struct dune_sandbox *s, struct dune_box **out);
+
+/* shell.c: an empty box for s; -ENOENT or another error: there is none. */
+int dune_shell_take(struct dune_sandbox *s, struct dune_box **out);
+void dune_shells_free(struct dune_engine *e);
 
 /* load.c: objects and shares as lists. */
 int dune_object_add(struct dune_sandbox *s, uint64_t handle,

@@ -152,6 +152,11 @@ static int start_job(struct dune_engine *e, void *arg)
 
 int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out)
 {
+	return dune_shell_take(s, out) ? dune_box_start(s, out) : 0;
+}
+
+int dune_box_start(struct dune_sandbox *s, struct dune_box **out)
+{
 	struct start st = { .s = s };
 	int r = dune_engine_do(s->engine, start_job, &st);
 
@@ -200,6 +205,9 @@ int dune_sandbox_create(struct dune_engine *e,
 	rules = get_rules(&o);
 	if (!rules)
 		return -EINVAL;
+	/* the caller's; what they said is in the rules */
+	o.policy = o.policy_file = NULL;
+	o.size = sizeof(o);
 	r = dune_sandbox_new(e, &o, rules, &s);
 	free(rules);
 	if (r)

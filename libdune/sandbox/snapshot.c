@@ -160,6 +160,15 @@ static int take_box(struct dune_sandbox *s, struct dune_snapshot *n,
 	return fork_ready(s, n, out);
 }
 
+int dune_snapshot_take(struct dune_sandbox *s, struct dune_box **out)
+{
+	int r = take_box(s, s->snapshot, out);
+
+	if (!r)
+		want_spare(s, s->snapshot, NULL);
+	return r;
+}
+
 /* ---- snapshots ---- */
 
 static int free_snapshot(struct dune_engine *e, void *arg)
