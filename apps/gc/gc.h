@@ -129,7 +129,8 @@ void gc_pop(struct gc_frame *frame);
 
 /* ---- threads ---- */
 
-int gc_thread_enter(void);	/* -ENOMEM, -EBUSY: is in */
+/* -ENOMEM; -EBUSY: is in; -EPERM: is not in Dune mode, which os needs. */
+int gc_thread_enter(void);
 void gc_thread_leave(void);
 /*
  * Around what may block for long and touches no object: a collection then does

@@ -19,16 +19,30 @@ static uint8_t *exact;		/* a byte a chunk: has entries of 4 KiB pages */
 /* Code that is interrupted may use what is below its stack pointer. */
 #define RED_ZONE	128
 
+/* The entry of a page that is there; NULL. */
+static ptent_t *entry(uint8_t *at)
+{
+	ptent_t *e;
+
+	return !dune_vm_lookup(pgroot, at, CREATE_NONE, &e) && *e & PTE_P ?
+	       e : NULL;
+}
+
 static enum dune_trap_action on_fault(struct dune_tf *tf, uint64_t addr,
 				      uint32_t error, void *arg)
 {
+	ptent_t *e;
+
 	(void)arg;
 	if (!(error & DUNE_PF_WRITE))
 		return DUNE_TRAP_PASS;
 	/* Between this frame and the end of tf: registers, FPU ones as well. */
-	return gc_fault((void *)addr, (void *)(tf->rsp - RED_ZONE),
-			__builtin_frame_address(0), tf + 1) ?
-	       DUNE_TRAP_RESUME : DUNE_TRAP_PASS;
+	if (gc_fault((void *)addr, (void *)(tf->rsp - RED_ZONE),
+		     __builtin_frame_address(0), tf + 1))
+		return DUNE_TRAP_RESUME;
+	/* Or it was writable again before we looked. */
+	e = entry((uint8_t *)addr);
+	return e && *e & PTE_W ? DUNE_TRAP_RESUME : DUNE_TRAP_PASS;
 }
 
 /* Enough for the two tables, each. */
@@ -63,6 +77,12 @@ static int dune_begin(void *at, size_t len)
 	if (r)
 		munmap(scratch, 2 * table_size());
 	return r;
+}
+
+/* What a thread outside of Dune mode writes sets no bit of ours. */
+static int dune_may_enter(void)
+{
+	return dune_in_dune_mode() ? 0 : -EPERM;
 }
 
 static size_t chunk_of(const void *p)
@@ -144,15 +164,6 @@ static int dune_protect(const struct gc_range *range, size_t n, bool writable)
 	return err;
 }
 
-/* The entry of a page that is there; NULL. */
-static ptent_t *entry(uint8_t *at)
-{
-	ptent_t *e;
-
-	return !dune_vm_lookup(pgroot, at, CREATE_NONE, &e) && *e & PTE_P ?
-	       e : NULL;
-}
-
 /*
  * The entries change places, as dirty ones, so both ranges stay mapped. Nobody
  * else edits them: the world is stopped. All of them or none.
@@ -189,6 +200,7 @@ static int dune_move(void *from, void *to, size_t len)
 
 const struct gc_os gc_os_dune = {
 	.name = "Dune mode", .begin = dune_begin, .end = dune_end,
+	.enter = dune_may_enter,
 	.dirty = dune_dirty, .clean = dune_clean, .protect = dune_protect,
 	.move = dune_move, .move_unknown = true,
 };

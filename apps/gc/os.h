@@ -18,14 +18,16 @@ struct gc_range {
 };
 
 /*
- * All but begin run with the collector's lock held; ranges are of whole
- * pages. 0 or a negative errno. What is NULL cannot be had.
+ * All but begin and enter run with the collector's lock held; ranges are of
+ * whole pages. 0 or a negative errno. What is NULL cannot be had.
  */
 struct gc_os {
 	const char *name;
 	/* The heap is mapped, private and writable. Every page is dirty. */
 	int (*begin)(void *heap, size_t len);
 	void (*end)(void);
+	/* May the calling thread use the heap? Without the lock. */
+	int (*enter)(void);
 	/*
 	 * Which pages of the ranges (ascending, of whole GC_CHUNKs) were
 	 * written since they were cleaned: bits that are set in bitmap, where

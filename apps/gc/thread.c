@@ -258,8 +258,13 @@ int gc_thread_enter(void)
 {
 	struct gc_thread *t;
 
+	int r;
+
 	if (gc_self)
 		return -EBUSY;
+	r = gc.os->enter ? gc.os->enter() : 0;
+	if (r)
+		return r;
 	t = calloc(1, sizeof(*t));
 	if (!t || find_stack(t)) {
 		free(t);

@@ -12,7 +12,7 @@
 
 /* what: which of its ways, of the command line. NULL or why it cannot be. */
 const char *mem_begin(const char *what);
-/* For (arrays of) size bytes, of which words pointers has bits of are some. */
+/* Objects of size bytes, or arrays of them. Bit i of pointers: word i. */
 int mem_type(size_t size, uint64_t pointers);
 /* Zeroed. Ends the program when there is no memory. */
 void *mem_new(int type, size_t size);

@@ -101,11 +101,30 @@ static void with_threads(unsigned int flags)
 	end();
 }
 
+static void *outside(void *arg)
+{
+	(void)arg;
+	OK(dune_leave());
+	CHECK(gc_thread_enter() == -EPERM);
+	OK(dune_enter());
+	CHECK(!gc_thread_enter());
+	gc_thread_leave();
+	return NULL;
+}
+
 static void test_threads(void)
 {
+	pthread_t t;
+
 	with_threads(GC_AUTO_COMPACT);
 	with_threads(GC_INCREMENTAL);
 	with_threads(GC_INCREMENTAL | GC_PRECISE_STACKS | GC_AUTO_COMPACT);
+	begin(0);
+	CHECK(!pthread_create(&t, NULL, outside, NULL));
+	gc_blocking_begin();
+	CHECK(!pthread_join(t, NULL));
+	gc_blocking_end();
+	end();
 }
 
 static int status_of(pid_t pid)
