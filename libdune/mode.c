@@ -97,7 +97,6 @@ int dune_leave(void)
 	do
 		r = pc->hcall(DUNE_HC_LEAVE, 0, 0, 0);
 	while (r == -EINTR);
-	dune_guest_block = NULL;
 	return 0;
 }
 

@@ -112,17 +112,13 @@ static long execute(struct dune_task *t, struct dune_call *c)
  */
 static long restrict_self(struct dune_task *t, struct dune_call *c)
 {
-	const struct dune_percpu *none = NULL;
-	struct dune_vcpu *v = t->vcpu;
-
 	if (c->nr == SYS_prctl ? c->arg[0] != PR_SET_SECCOMP :
 				 c->arg[0] > SECCOMP_SET_MODE_FILTER)
 		return dune_host_syscall(c->nr, c->arg[0], c->arg[1],
 					 c->arg[2], c->arg[3], c->arg[4], 0);
 	if (dune_signal_hold(t) < 0)
 		return -DUNE_ERESTART;
-	dune_copy_out(v->fs_base + dune_self.block_at, &none, sizeof(none));
-	v->u.rip -= DUNE_SYSCALL_INSN;
+	t->vcpu->u.rip -= DUNE_SYSCALL_INSN;
 	dune_self_native(dune_sthread_of(t));
 }
 

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/mm/uaccess.h"
 #include "kern/self/dirty.h"
 #include "kern/self/frame.h"
 #include "kern/self/self.h"
@@ -43,9 +44,11 @@ void dune_self_native_frame(struct dune_sthread *t)
 
 void dune_self_native(struct dune_sthread *t)
 {
+	const struct dune_percpu *none = NULL;
 	struct dune_vcpu *c = t->task.vcpu;
 	uint64_t all = ~0ul, fs = 0, gs = 0;
 
+	dune_copy_out(c->fs_base + dune_self.block_at, &none, sizeof(none));
 	/* nothing may come between this and the frame's mask */
 	dune_host_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, 8, 0,
 			  0);

@@ -224,6 +224,37 @@ static void traced(const struct end *e)
 	CHECK(seen == !!e->sig);
 }
 
+/*
+ * A debugger that keeps the signal for itself, as for its breakpoints: the
+ * thread goes on, natively, and may enter again.
+ */
+static void goes_on(void)
+{
+	CHECK(dune_in_dune_mode());
+	breakpoint();
+	CHECK(!dune_in_dune_mode());
+	CHECK(dune_leave() == -EPERM);
+	OK(dune_enter());
+	OK(dune_leave());
+	_exit(43);
+}
+
+static void swallowed(void)
+{
+	static const struct end e = { .f = goes_on };
+	pid_t pid = start(&e);
+	int status, seen = 0;
+
+	CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+	CHECK(ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
+	CHECK(kill(pid, SIGCONT) == 0);
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		seen += WSTOPSIG(status) == SIGTRAP && !(status >> 16);
+		CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+	}
+	CHECK(seen == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 43);
+}
+
 int main(void)
 {
 	size_t i;
@@ -237,6 +268,7 @@ int main(void)
 		traced(&ends[i]);
 		say("%s\n", ends[i].name);
 	}
+	swallowed();
 	say("ends\n");
 	return 0;
 }
