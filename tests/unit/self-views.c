@@ -69,6 +69,35 @@ static void view_has_what_ring3_may(void **state)
 	assert_int_equal(error, U | W | P);
 }
 
+/* So that a handler's *pte |= PTE_U opens the page; ring 0 keeps it. */
+static void handler_finds_a_cpus_entry(void **state)
+{
+	uint32_t error = U | W;
+	ptent_t *e;
+
+	(void)state;
+	assert_int_equal(user_fault(SMALL_MAP, &error), -EFAULT);
+	e = entry_at(pgroot, SMALL_MAP);
+	assert_int_equal(*e & (PTE_U | DUNE_PTE_SUPER), 0);
+	error = P;
+	assert_int_equal(dune_vm_fault(SMALL_MAP, &error, false), 0);
+	assert_int_equal(*e & (PTE_U | DUNE_PTE_SUPER),
+			 PTE_U | DUNE_PTE_SUPER);
+	error = U | W;
+	assert_int_equal(user_fault(SMALL_MAP, &error), -EFAULT);
+	*e |= PTE_U;
+	error = U | W;
+	assert_int_equal(user_fault(SMALL_MAP, &error), 0);
+
+	/* not where resolving faults would need the page itself */
+	dune_vms->image = VA(SMALL_MAP);
+	dune_vms->image_len = 2 * PAGE;
+	error = U;
+	assert_int_equal(user_fault(SMALL_MAP + PAGE, &error), -EFAULT);
+	assert_int_equal(*entry_at(pgroot, SMALL_MAP + PAGE) &
+			 (PTE_U | DUNE_PTE_SUPER), PTE_U | DUNE_PTE_SUPER);
+}
+
 static void view_hides_ring_0(void **state)
 {
 	ptent_t *view = view_of_main(), v;
@@ -251,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(user_clear_means_supervisor),
 		T(view_has_what_ring3_may),
+		T(handler_finds_a_cpus_entry),
 		T(view_hides_ring_0),
 		T(view_obeys_upper_entries),
 		T(view_is_flushed_like_a_tlb),
