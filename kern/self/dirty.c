@@ -78,14 +78,28 @@ void dune_dirty_again(void)
 	pthread_mutex_unlock(&dune_self.lock);
 }
 
-bool dune_dirty_test(uint64_t va)
+static void find_span(struct dune_dirty_at *at, uint64_t va)
+{
+	int level;
+
+	at->span = va / DUNE_LARGE_SIZE;
+	at->leaf = dune_entry_find(dune_self.mem.tables.pt, va, &level, NULL);
+	at->table = level ? NULL : at->leaf - (va / DUNE_PAGE_SIZE & 511);
+}
+
+bool dune_dirty_test(struct dune_dirty_at *at, uint64_t va)
 {
 	uint64_t e;
-	int level;
 
 	if (va >= DUNE_ARENA_HI)
 		return true;
-	e = dune_entry_load(dune_entry_find(dune_self.mem.tables.pt, va,
-					    &level, NULL));
-	return !(e & DUNE_PTE_P) || e & DUNE_PTE_D;
+	if (at->span != va / DUNE_LARGE_SIZE)
+		find_span(at, va);
+	if (at->table)
+		e = dune_entry_load(&at->table[va / DUNE_PAGE_SIZE & 511]);
+	else
+		e = dune_entry_load(at->leaf);
+	/* a larger leaf may have been split meanwhile */
+	return !(e & DUNE_PTE_P) || e & DUNE_PTE_D ||
+	       (!at->table && !(e & DUNE_PTE_PS));
 }

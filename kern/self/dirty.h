@@ -23,7 +23,15 @@ void dune_dirty_mark(uint64_t va, uint64_t len);
 /* Bits have been cleared and flushed: calls under way mark theirs again. */
 void dune_dirty_again(void);
 
-/* Is va's page dirty, as far as anybody knows? The main root. */
-bool dune_dirty_test(uint64_t va);
+/*
+ * Is va's page dirty, as far as anybody knows? The main root. at: where the last
+ * question led, { .span = -1 } at first; for questions right after another, as
+ * tables may lose their entry to a larger leaf.
+ */
+struct dune_dirty_at {
+	uint64_t span;
+	uint64_t *table, *leaf;
+};
+bool dune_dirty_test(struct dune_dirty_at *at, uint64_t va);
 
 #endif

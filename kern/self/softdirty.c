@@ -27,10 +27,10 @@ static bool asked;
 #ifdef DUNE_TEST_LOSSY
 static bool lost;
 #define LOSE()		(lost = true)
-#define IS_DIRTY(va)	(!lost && dune_dirty_test(va))
+#define IS_DIRTY(at, va)	(!lost && dune_dirty_test(at, va))
 #else
 #define LOSE()		((void)0)
-#define IS_DIRTY(va)	dune_dirty_test(va)
+#define IS_DIRTY(at, va)	dune_dirty_test(at, va)
 #endif
 
 static enum file by_name(const char *path, const char **end)
@@ -131,6 +131,7 @@ static void answer(uint64_t at, uint64_t pos, uint64_t len)
 {
 	const uint64_t bit = pos % sizeof(uint64_t);
 	unsigned char words[WORDS * sizeof(uint64_t)];
+	struct dune_dirty_at last = { .span = -1 };
 	uint64_t i, n, page;
 
 	for (; len; len -= n, at += n, pos += n) {
@@ -142,7 +143,7 @@ static void answer(uint64_t at, uint64_t pos, uint64_t len)
 		     i += sizeof(uint64_t)) {
 			page = (pos + i) / sizeof(uint64_t);
 			words[i] &= ~(SOFT_DIRTY >> 48);
-			if (IS_DIRTY(page << DUNE_PAGE_SHIFT))
+			if (IS_DIRTY(&last, page << DUNE_PAGE_SHIFT))
 				words[i] |= SOFT_DIRTY >> 48;
 		}
 		if (dune_copy_out(at, words, n))
