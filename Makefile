@@ -206,7 +206,7 @@ clean:
 	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz \
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
-		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge \
+		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
 		$(B)/dune-run $(B)/dune-check
 
 D	:= $(DESTDIR)$(PREFIX)
