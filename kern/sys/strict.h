@@ -13,8 +13,8 @@
 #include "kern/policy/policy.h"
 
 /*
- * Which processes are loading: pids, 0 for none, ~0 for any. A page that the host writes;
- * monitors have it mapped read-only, out of the guest's reach.
+ * Which processes are loading: pids, 0 for none, ~0 for any. A page that the
+ * host writes; monitors have it mapped read-only, out of the guest's reach.
  */
 #define DUNE_PHASE_PIDS 64
 struct dune_phase {

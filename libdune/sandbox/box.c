@@ -143,7 +143,7 @@ static const int errors[] = {
 	[DUNE_CAUSE_VIOLATION] = -EPERM, [DUNE_CAUSE_WALL_TIME] = -ETIMEDOUT,
 	[DUNE_CAUSE_CPU_TIME] = -ETIMEDOUT, [DUNE_CAUSE_EXIT] = -ECHILD,
 	[DUNE_CAUSE_KILLED] = -ECANCELED, [DUNE_CAUSE_PROTOCOL] = -EPROTO,
-	[DUNE_CAUSE_MONITOR] = -EIO, [DUNE_CAUSE_MEMORY] = -ENOMEM,
+	[DUNE_CAUSE_MONITOR] = -EIO,
 };
 
 static enum dune_cause cause_of(struct dune_box *b, int code, int status)

@@ -40,12 +40,13 @@ enum dune_ch_kind {
 };
 
 enum dune_ch_op {
-	DUNE_OP_LOAD = 1,	/* text: path, gp[0]: flags; -> handle or 0, text */
+	DUNE_OP_LOAD = 1,	/* text: path, gp[0]: flags; -> handle,
+				 * or 0 and text */
 	DUNE_OP_LOAD_FD,	/* the same from a descriptor of the socket */
 	DUNE_OP_SYMBOL,		/* gp[0]: handle, text: name; -> gp[0]: found,
 				 * gp[1]: address */
 	DUNE_OP_SHARE,		/* gp[0]: address, gp[1]: size, gp[2]: prot; a
-				 * descriptor comes by the socket; -> 0, errno */
+				 * descriptor by the socket; -> 0, errno */
 	DUNE_OP_UNSHARE,	/* gp[0]: address, gp[1]: size; -> 0 */
 	DUNE_OP_FREEZE,		/* becomes a template; says 0 first */
 	DUNE_OP_STOP,		/* this slot's thread ends, after it said 0 */
@@ -98,7 +99,7 @@ struct dune_ch_head {
 	uint64_t size;		/* of it all */
 	uint64_t stack;		/* of the other slots' threads */
 	uint32_t slots;
-	uint32_t spins;		/* looks before a thread sleeps; 0 with one CPU */
+	uint32_t spins;		/* looks before a thread sleeps */
 	/* the runner's, for the host */
 	uint32_t ready __attribute__((aligned(64)));	/* futex, DUNE_CH_... */
 	uint64_t callback;	/* address of its callback entry; no fork: the

@@ -1,4 +1,4 @@
-/* What the host tells a new monitor, at the start of a memfd; then the rules. */
+/* What the host tells a new monitor, in a memfd; the rules follow. */
 #ifndef DUNE_SANDBOX_CONFIG_H
 #define DUNE_SANDBOX_CONFIG_H
 

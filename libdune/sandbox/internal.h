@@ -106,7 +106,7 @@ struct dune_family {
 	struct dune_phase *phase;
 	struct dune_box *boxes;		/* keeper's thread only */
 	struct dune_box *stillborn;	/* gets reports of unknown pids */
-	struct dune_box *pending;	/* the next process that is born is its */
+	struct dune_box *pending;	/* whose the next process will be */
 	struct dune_box *parent;	/* and will be this one's child */
 };
 
@@ -144,7 +144,7 @@ struct dune_box {
 	/* how it ended; `dead` is set last */
 	uint32_t dead;
 	bool doomed;			/* is freed at its end */
-	uint32_t killer;		/* enum dune_cause, by who kills first */
+	uint32_t killer;		/* enum dune_cause, of the first */
 	uint32_t cause;
 	int error, signal, status;
 	uint64_t address, pc;
@@ -189,7 +189,7 @@ struct dune_lane {
 	unsigned int depth;		/* of calls on it */
 	bool timed;			/* the next two are set */
 	uint64_t deadline;		/* CLOCK_MONOTONIC ns; 0: none */
-	uint64_t cpu_limit;		/* of the process's CPU clock; 0: none */
+	uint64_t cpu_limit;		/* of its CPU clock; 0: none */
 	/* counted by the owner */
 	uint64_t calls, callbacks, sleeps, wakes;
 };
@@ -225,7 +225,7 @@ struct dune_sandbox {
 	pthread_mutex_t lock;		/* for who waits for a lane */
 	pthread_cond_t freed;
 	uint32_t waiters;
-	int kill_fd;			/* the box's pidfd, always this number */
+	int kill_fd;			/* the box's pidfd, one number */
 	/* under lock */
 	struct dune_object *objects;	/* in the order of loading */
 	struct dune_sharing *shares;

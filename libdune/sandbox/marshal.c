@@ -50,4 +50,4 @@ void dune_marshal_callback(const struct dune_ch_msg *m, const uint8_t *type,
 	}
 }
 
-_Static_assert(DUNE_ARGS_MAX <= DUNE_CH_STACK, "all of them may be on the stack");
+_Static_assert(DUNE_ARGS_MAX <= DUNE_CH_STACK, "all may be on the stack");

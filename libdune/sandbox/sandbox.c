@@ -270,7 +270,6 @@ const char *dune_cause_name(enum dune_cause cause)
 		[DUNE_CAUSE_KILLED] = "a kill",
 		[DUNE_CAUSE_PROTOCOL] = "a breach of the protocol",
 		[DUNE_CAUSE_MONITOR] = "a failure of its monitor",
-		[DUNE_CAUSE_MEMORY] = "lack of memory",
 	};
 
 	return (unsigned int)cause < sizeof(names) / sizeof(names[0]) ?

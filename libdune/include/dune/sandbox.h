@@ -23,8 +23,8 @@
  * fork(2).
  *
  * All functions return 0 or a negative errno and then leave a line for a
- * person in dune_errmsg(). They are thread-safe but for create and destroy of one
- * and the same thing, and may not be called from signal handlers, except
+ * person in dune_errmsg(). They are thread-safe but for create and destroy of
+ * one and the same thing, and may not be called from signal handlers, except
  * dune_sandbox_kill(). None prints, exits or leaves a child that wait(-1) sees.
  *
  * How a call ends that does not return (dune_call(), load, reset ...):
@@ -36,7 +36,6 @@
  *   -ECANCELED  dune_sandbox_kill(), or somebody else's SIGKILL
  *   -EPROTO     it broke the protocol between host and sandbox
  *   -EIO        the sandbox's monitor failed
- *   -ENOMEM     no memory for it (the host's, or the sandbox's limit)
  *
  * From then on the sandbox is dead: dune_sandbox_report() tells why, every call
  * gives -ESTALE, and dune_sandbox_reset() brings it back. Other errors leave
@@ -106,7 +105,7 @@ struct dune_sandbox_options {
 	uint64_t stack;		/* bytes of stack of a call: 1 MiB */
 	uint64_t heap;		/* bytes of the transfer heap: 64 MiB */
 	uint64_t wall_ns;	/* time a call may take: no limit */
-	uint64_t cpu_ns;	/* CPU time of the sandbox in a call: no limit */
+	uint64_t cpu_ns;	/* CPU time of the sandbox in it: no limit */
 	/*
 	 * More rules, as in a file of dune-policy(5): "ro /usr/share/x\n" ...
 	 * The default directories of libraries may be read while loading;
@@ -265,8 +264,8 @@ DUNE_API int dune_sandbox_callback_addr(struct dune_sandbox *box,
 
 /*
  * The transfer heap: memory that host and plugin see both, managed by the
- * host. alloc: 16-byte aligned, not cleared; -ENOMEM. free: -EINVAL when addr was
- * not allocated.
+ * host. alloc: 16-byte aligned, not cleared; -ENOMEM. free: -EINVAL when addr
+ * was not allocated.
  */
 DUNE_API int dune_sandbox_alloc(struct dune_sandbox *box, size_t size,
 				dune_addr *addr);
@@ -350,7 +349,7 @@ DUNE_API int dune_sandbox_reset(struct dune_sandbox *box);
 
 /*
  * A new sandbox from the snapshot of another, whose clean pages it shares.
- * Functions of `box` at the snapshot have the same addresses: dune_function_in().
+ * Functions of `box` at the snapshot are at the same places: dune_function_in().
  * Objects are looked up by dune_sandbox_object(). -EINVAL: no snapshot.
  */
 DUNE_API int dune_sandbox_clone(struct dune_sandbox *box,
@@ -379,7 +378,6 @@ enum dune_cause {
 	DUNE_CAUSE_KILLED,
 	DUNE_CAUSE_PROTOCOL,
 	DUNE_CAUSE_MONITOR,	/* our own failure */
-	DUNE_CAUSE_MEMORY,
 };
 
 struct dune_report {

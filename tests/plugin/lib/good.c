@@ -103,7 +103,8 @@ int threads(int n)
 	int sum = 0;
 
 	for (int i = 0; i < n; i++)
-		if (pthread_create(&t[i], NULL, thread_main, (void *)(intptr_t)i))
+		if (pthread_create(&t[i], NULL, thread_main,
+				   (void *)(intptr_t)i))
 			return -i - 1;
 	for (int i = 0; i < n; i++) {
 		pthread_join(t[i], &r);

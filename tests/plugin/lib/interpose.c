@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 void *dlopen(const char *name, int flags) { (void)name; (void)flags; abort(); }
-void *dlsym(void *h, const char *name) { (void)h; (void)name; return (void *)1; }
+void *dlsym(void *h, const char *name) { (void)h; return (void *)name; }
 int futex(void) { abort(); }
 void runner_callback(void *p) { (void)p; abort(); }
 int runner_invoke(void *p) { (void)p; abort(); }

@@ -1,4 +1,4 @@
-/* Many threads: each with a sandbox of its own, all in one, and in few slots. */
+/* Many threads: each with a sandbox of its own, all in one, in few slots. */
 #include <pthread.h>
 
 #include "tests/plugin/plugin.h"
