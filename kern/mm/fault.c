@@ -52,6 +52,13 @@ static bool whole_span(const struct dune_region *r, dune_gva_t span)
 	       !(r->flags & (DUNE_R_FILE | DUNE_R_SHARED | DUNE_R_CAREFUL));
 }
 
+static bool anonymous(const struct dune_region *r)
+{
+	return r->prot & PROT_WRITE &&
+	       !(r->flags & (DUNE_R_FILE | DUNE_R_SHARED | DUNE_R_STACK |
+			     DUNE_R_GROWSDOWN));
+}
+
 /*
  * Memory that a program asks for and then mostly fills: a window of it is
  * brought in and mapped at a time. Else a page at a time would do, but each
@@ -61,9 +68,51 @@ static bool whole_span(const struct dune_region *r, dune_gva_t span)
  */
 static bool windowed(const struct dune_region *r)
 {
-	return r->prot & PROT_WRITE &&
-	       !(r->flags & (DUNE_R_FILE | DUNE_R_SHARED | DUNE_R_SPARSE |
-			     DUNE_R_STACK | DUNE_R_GROWSDOWN));
+	return anonymous(r) && !(r->flags & DUNE_R_SPARSE);
+}
+
+/* Is something of the 2 MiB mapped? (Windows are not smaller than the steps.) */
+static bool begun(const struct dune_mm *mm, dune_gva_t span)
+{
+	dune_gva_t at;
+
+	for (at = span; at < span + DUNE_LARGE_SIZE; at += AROUND)
+		if (dune_pt_lookup(&mm->vm->pt, at, NULL))
+			return true;
+	return false;
+}
+
+/*
+ * The window to bring in and map for a first touch of memory; *hi stays 0 where
+ * that is not done.
+ * It doubles while the touches come where the last one ended. Memory that may be
+ * filled sparsely begins like that, too; with the first touch elsewhere
+ * entries for all of the 2 MiB are made, and KVM has the rest of the work.
+ */
+static void window(struct dune_mm *mm, const struct dune_region *r,
+		   dune_gva_t addr, dune_gva_t *lo, dune_gva_t *hi)
+{
+	dune_gva_t page = DUNE_PAGE_DOWN(addr), span = addr & DUNE_LARGE_MASK;
+	uint64_t size = windowed(r) ? WINDOW : AROUND;
+
+	if (!anonymous(r))
+		return;
+	*lo = page;
+	if (page == mm->run_end && mm->run >= size)
+		size = 2 * mm->run;
+	else if (windowed(r))
+		*lo = page & ~(size - 1);
+	else if (begun(mm, span))
+		return;
+	*hi = *lo + size;
+	if (*lo < r->start)
+		*lo = r->start;
+	if (*hi > r->end)
+		*hi = r->end;
+	if (*hi > span + DUNE_LARGE_SIZE)
+		*hi = span + DUNE_LARGE_SIZE;
+	mm->run_end = *hi;
+	mm->run = size < DUNE_LARGE_SIZE ? size : DUNE_LARGE_SIZE;
 }
 
 /* Entries for one region's part of [lo, hi), which is in one 2 MiB span. */
@@ -86,33 +135,51 @@ static int map_part(struct dune_mm *mm, const struct dune_region *r,
 }
 
 /*
+ * A large entry for the span, and for those behind it in the window: without a
+ * page behind them they cost nothing, and save a guest fault each.
+ */
+static int map_large(struct dune_mm *mm, const struct dune_region *r,
+		     dune_gva_t span)
+{
+	dune_gva_t end = (span | (DUNE_WINDOW_SIZE - 1)) + 1, at;
+	dune_gpa_t gpa;
+	int err = dune_vm_back(mm->vm, span, &gpa);
+
+	if (!err)
+		err = dune_pt_map_large(&mm->vm->pt, span, gpa,
+					dune_pte_flags(r->prot));
+	for (at = span + DUNE_LARGE_SIZE; !err && at < end &&
+	     whole_span(r, at); at += DUNE_LARGE_SIZE)
+		dune_pt_map_large(&mm->vm->pt, at, gpa + (at - span),
+				  dune_pte_flags(r->prot));
+	return err;
+}
+
+/*
  * Fills the 2 MiB around va, where the entries share a table: with its
  * neighbours filled in the same go, a library's segments cost one fault.
+ * lo and hi: of the region itself only these; 0: all.
  */
 static int map_span(struct dune_mm *mm, const struct dune_region *r,
-		    dune_gva_t va)
+		    dune_gva_t va, dune_gva_t lo, dune_gva_t hi)
 {
 	dune_gva_t span = va & DUNE_LARGE_MASK, end = span + DUNE_LARGE_SIZE;
-	dune_gpa_t gpa;
+	const struct dune_region *own = hi ? r : NULL;
 	int err;
 
 	if (whole_span(r, span)) {
-		err = dune_vm_back(mm->vm, span, &gpa);
-		if (!err)
-			err = dune_pt_map_large(&mm->vm->pt, span, gpa,
-						dune_pte_flags(r->prot));
+		err = map_large(mm, r, span);
 		if (err != -EEXIST)
 			return err;
 	}
-	if (windowed(r)) {
-		va &= ~(WINDOW - 1);
-		err = map_part(mm, r, va, va + WINDOW);
+	if (own) {
+		err = map_part(mm, own, lo, hi);
 		if (err)
 			return err;
 	}
 	for (r = dune_region_next(&mm->regions, span); r && r->start < end;
 	     r = dune_region_next(&mm->regions, r->end)) {
-		if (!r->prot || r->flags & DUNE_R_CAREFUL ||
+		if (!r->prot || r->flags & DUNE_R_CAREFUL || r == own ||
 		    (windowed(r) && r->end - r->start > AROUND))
 			continue;
 		err = map_part(mm, r, span, end);
@@ -128,10 +195,10 @@ static void populate(dune_gva_t lo, dune_gva_t hi, int advice)
 }
 
 /*
- * Brings in what map_span() has mapped, or 64 KiB of it. A stack grows the
- * other way. Of a file only for reading: a private copy made early would
- * miss what is written to the file later. Failing is fine: the page comes
- * when it is touched.
+ * Where there are no windows: brings in 64 KiB of what map_span() has mapped. A
+ * stack grows the other way. Of a file only for reading: a private copy made
+ * early would miss what is written to the file later. Failing is fine: the
+ * page comes when it is touched.
  */
 static void populate_around(struct dune_region r, dune_gva_t va)
 {
@@ -143,9 +210,6 @@ static void populate_around(struct dune_region r, dune_gva_t va)
 	if (file) {
 		lo = va & ~(AROUND - 1);
 		hi = lo + AROUND;
-	} else if (windowed(&r)) {
-		lo = va & ~(WINDOW - 1);
-		hi = lo + WINDOW;
 	} else if (r.flags & (DUNE_R_STACK | DUNE_R_GROWSDOWN)) {
 		hi = lo + DUNE_PAGE_SIZE;
 		lo = hi - AROUND;
@@ -204,6 +268,7 @@ enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
 	enum dune_fault ret = DUNE_FAULT_OK;
 	const struct dune_region *r;
 	struct dune_region copy = { 0 };
+	dune_gva_t lo = 0, hi = 0;
 
 	if (!dune_access_ok(addr, 1))
 		return DUNE_FAULT_MAPERR;
@@ -220,11 +285,14 @@ enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
 		ret = careful_fault(mm, addr, error);
 	} else {
 		copy = *r;
-		if (map_span(mm, r, addr))
+		window(mm, r, addr, &lo, &hi);
+		if (map_span(mm, r, addr, lo, hi))
 			ret = DUNE_FAULT_OOM;
 	}
 	pthread_mutex_unlock(&mm->lock);
-	if (ret == DUNE_FAULT_OK && copy.end)
+	if (ret == DUNE_FAULT_OK && hi)
+		populate(lo, hi, MADV_POPULATE_WRITE);
+	else if (ret == DUNE_FAULT_OK && copy.end)
 		populate_around(copy, addr);
 	return ret;
 }

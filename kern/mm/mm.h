@@ -30,6 +30,10 @@ struct dune_mm {
 	uint64_t changes;		/* that took something away */
 	uint64_t efault_changes;	/* `changes` at the last EFAULT */
 	unsigned int efaults;		/* since then */
+	/* memory that is filled from one end: where it goes on, and by how
+	 * much it did the last time */
+	dune_gva_t run_end;
+	uint64_t run;
 };
 
 /*

@@ -181,6 +181,48 @@ static void file_that_ends_early(void **state)
 	close(fd);
 }
 
+/* First touches of every stride-th byte, as the guest would make them. */
+static unsigned int touch(dune_gva_t from, dune_gva_t to, uint64_t stride)
+{
+	unsigned int n = 0;
+
+	for (; from < to; from += stride) {
+		if (entry(from))
+			continue;
+		assert_int_equal(dune_mm_fault(&mm, from, PF_W),
+				 DUNE_FAULT_OK);
+		assert_int_not_equal(entry(from), 0);
+		n++;
+	}
+	return n;
+}
+
+static void filling_costs_few_faults(void **state)
+{
+	const uint64_t size = 16ul << 20;
+	const int sparse = ANON | MAP_FIXED | MAP_NORESERVE;
+
+	(void)state;
+	begin(0);
+	/* windows double: 64 KiB, 128 KiB, ... to the end of 2 MiB */
+	map(BASE, size, R | W, sparse);
+	assert_in_range(touch(BASE, BASE + size, P), 8, 13);
+	assert_true(resident(BASE + size - P));
+	/* a page here and there: what is near, and of 2 MiB at most that */
+	map(BASE, size, R | W, sparse);
+	assert_int_equal(touch(BASE, BASE + size, DUNE_LARGE_SIZE), 8);
+	assert_false(resident(BASE + (64 << 10)));
+	assert_false(resident(BASE + size - P));
+	assert_int_equal(touch(BASE + (1 << 20), BASE + size,
+			       DUNE_LARGE_SIZE), 8);
+	assert_int_equal(touch(BASE, BASE + size, P), 0);
+	assert_false(resident(BASE + size - P));
+	/* what is given large pages has all entries of a window at once */
+	map(BASE + size, size, R | W, ANON | MAP_FIXED);
+	assert_int_equal(touch(BASE + size, BASE + 2 * size, DUNE_LARGE_SIZE),
+			 1);
+}
+
 static void efaults_without_end_are_reported(void **state)
 {
 	int i, err = 0;
@@ -205,6 +247,7 @@ int main(void)
 		T(stacks_and_small_mappings_stay_small),
 		T(stack_grows_down),
 		T(file_that_ends_early),
+		T(filling_costs_few_faults),
 		T(efaults_without_end_are_reported),
 	};
 
