@@ -171,8 +171,11 @@ static void turn(struct way *w, int n)
 	int64_t sum = 0, began;
 	unsigned int i;
 
-	if (!w->pause)
+	if (!w->pause) {
+		/* awake */
+		w->failed |= w->go(n) != 0;
 		began = bench_now();
+	}
 	for (i = 0; i < w->calls && !w->failed; i++) {
 		if (w->pause) {
 			usleep(PAUSE_US * (w->go == go_reset ? 5 : 1));
