@@ -207,7 +207,7 @@ clean:
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
 		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
-		$(B)/dune-run $(B)/dune-check
+		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost
 
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))

@@ -18,3 +18,4 @@ $(B)/libdune-preload.so: apps/preload/preload.c $(B)/libdune.so
 include apps/examples/examples.mk
 include apps/wedge/wedge.mk
 include apps/gc/gc.mk
+include apps/plughost/plughost.mk

@@ -1,0 +1,265 @@
+/*
+ * dune-plughost: a host for plugins that users write (plugin.h). Reads lines,
+ * gives them to the plugin, prints what it prints. A line that the plugin fails
+ * at is named; the plugin goes on with the next.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "dune/sandbox.h"
+#include "plugin.h"
+
+enum { EXIT_LINES = 1, EXIT_USAGE = 2, EXIT_PLUGIN = 3, EXIT_IO = 4 };
+
+#define LINE_BYTES	(1u << 20)	/* of a line, and of a host_print() */
+
+static const char usage[] =
+"usage: dune-plughost [options] PLUGIN.so [ARGUMENT] <INPUT >OUTPUT\n"
+"Runs a plugin (apps/plughost/plugin.h) over lines, in a sandbox.\n"
+"  -t, --time MS      time that the plugin may take for a line (1000)\n"
+"  -m, --memory MIB   memory that it may use (256)\n"
+"  -v, --verbose      when it fails: registers, stack, system calls\n"
+"  -h, --help         this\n"
+"Status: 0, or 1 when lines were in error, 2 for a wrong usage, 3 when the\n"
+"plugin cannot be loaded or fails to start, 4 when input or output fail.\n";
+
+DUNE_PLUGIN_CALL(call_version, int)
+DUNE_PLUGIN_CALL(call_start, int, dune_addr)
+DUNE_PLUGIN_CALL(call_line, int, dune_addr, size_t)
+DUNE_PLUGIN_CALL(call_end, int)
+
+struct host {
+	struct dune_engine *engine;
+	struct dune_sandbox *box;
+	struct dune_function version, start, line, end;
+	dune_addr text;			/* where lines go: LINE_BYTES */
+	char *copy;			/* of what it prints */
+	int verbose;
+};
+
+static int print(struct dune_sandbox *box, void *ctx, dune_addr text,
+		 size_t len)
+{
+	struct host *h = ctx;
+	int err;
+
+	if (len > LINE_BYTES)
+		return -EMSGSIZE;
+	err = dune_sandbox_copy_out(box, h->copy, text, len);
+	if (err)
+		return err;
+	return fwrite(h->copy, 1, len, stdout) == len ? 0 : -EPIPE;
+}
+DUNE_HOST_CALLBACK_VOID(print_callback, "host_print", print, dune_addr, size_t);
+
+/* An error of the call, or 1 when the plugin returned one. */
+static int own_error(int err, int result)
+{
+	return err ? err : result != 0;
+}
+
+/* Says why something failed: negative errors are the sandbox's. */
+static void complain(const struct host *h, const char *what, int err)
+{
+	struct dune_report r = { .size = sizeof(r) };
+
+	if (err > 0) {
+		fprintf(stderr, "%s: the plugin returned an error\n", what);
+		return;
+	}
+	if (!h->box || dune_sandbox_report(h->box, &r) || !r.cause) {
+		fprintf(stderr, "%s: %s\n", what, err == -EMSGSIZE ?
+			"more than a megabyte printed at once" : dune_errmsg());
+		return;
+	}
+	fprintf(stderr, "%s: the plugin ended by %s\n", what,
+		dune_cause_name(r.cause));
+	if (h->verbose)
+		fputs(r.text, stderr);
+}
+
+/* All before the first line: NULL, or what failed. */
+static const char *load(struct host *h, const char *path, const char *arg,
+			const struct dune_sandbox_options *options, int *err)
+{
+	struct { const char *name; struct dune_function *f; } want[] = {
+		{ "plug_version", &h->version }, { "plug_start", &h->start },
+		{ "plug_line", &h->line }, { "plug_end", &h->end },
+	};
+	struct dune_object *plugin;
+	int r = 0;
+
+	if ((*err = dune_engine_create(&h->engine)) ||
+	    (*err = dune_sandbox_create(h->engine, options, &h->box)) ||
+	    (*err = dune_sandbox_callbacks(h->box, &print_callback, 1, h)))
+		return "sandbox";
+	*err = dune_sandbox_load(h->box, path, 0, &plugin);
+	if (*err)
+		return "load";
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		*err = dune_object_function(plugin, want[i].name, want[i].f);
+		if (*err)
+			return want[i].name;
+	}
+	*err = call_version(&h->version, &r);
+	if (!*err && r != PLUG_VERSION)
+		*err = 1;
+	if (*err)
+		return "plug_version";
+	if ((*err = dune_sandbox_alloc(h->box, LINE_BYTES, &h->text)) ||
+	    (*err = dune_sandbox_copy_in(h->box, h->text, arg,
+					 strlen(arg) + 1)))
+		return "argument";
+	*err = call_start(&h->start, &r, h->text);
+	*err = own_error(*err, r);
+	if (*err)
+		return "plug_start";
+	*err = dune_sandbox_snapshot(h->box);
+	return *err ? "snapshot" : NULL;
+}
+
+/* One line of the input: 0, or its error. */
+static int do_line(struct host *h, const char *line, size_t len)
+{
+	char *to = dune_sandbox_pointer(h->box, h->text, len + 1);
+	int r = 0, err;
+
+	memcpy(to, line, len);
+	to[len] = '\0';
+	err = call_line(&h->line, &r, h->text, len);
+	return own_error(err, r);
+}
+
+/* All of the input. */
+static int run(struct host *h)
+{
+	char *line = NULL, where[32];
+	size_t room = 0;
+	int status = 0, err, r = 0;
+	ssize_t len;
+
+	for (unsigned long n = 1; (len = getline(&line, &room, stdin)) >= 0;
+	     n++) {
+		if (len && line[len - 1] == '\n')
+			len--;
+		snprintf(where, sizeof(where), "line %lu", n);
+		if ((size_t)len >= LINE_BYTES) {
+			fprintf(stderr, "%s: longer than a megabyte\n", where);
+			status = EXIT_LINES;
+			continue;
+		}
+		err = do_line(h, line, len);
+		if (ferror(stdout))
+			break;
+		if (!err)
+			continue;
+		complain(h, where, err);
+		status = EXIT_LINES;
+		if (err < 0 && (err = dune_sandbox_reset(h->box))) {
+			complain(h, "reset", err);
+			free(line);
+			return EXIT_PLUGIN;
+		}
+	}
+	free(line);
+	if (!ferror(stdout)) {
+		err = call_end(&h->end, &r);
+		err = own_error(err, r);
+		if (err) {
+			complain(h, "plug_end", err);
+			status = EXIT_LINES;
+		}
+	}
+	if (ferror(stdin) || ferror(stdout) || fflush(stdout)) {
+		fprintf(stderr, "input or output: %s\n", strerror(errno));
+		return EXIT_IO;
+	}
+	return status;
+}
+
+/* A whole number of at least 1, or the end. */
+static unsigned long number(const char *s, const char *what)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || *end || !n || *s == '-' || n > UINT32_MAX) {
+		fprintf(stderr, "%s: %s: a number of at least 1 is wanted\n",
+			what, s);
+		exit(EXIT_USAGE);
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "time", required_argument, NULL, 't' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct dune_sandbox_options options = {
+		.size = sizeof(options),
+		.wall_ns = 1000000000, .memory = 256u << 20,
+	};
+	struct host h = { 0 };
+	char path[PATH_MAX], rule[PATH_MAX + 8];
+	const char *failed, *arg;
+	int c, err, status;
+
+	while ((c = getopt_long(argc, argv, "t:m:vh", longs, NULL)) >= 0) {
+		switch (c) {
+		case 't':
+			options.wall_ns = number(optarg, "--time") * 1000000;
+			break;
+		case 'm':
+			options.memory = (uint64_t)number(optarg, "--memory")
+					 << 20;
+			break;
+		case 'v':
+			h.verbose = 1;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	arg = argc - optind == 2 ? argv[optind + 1] : "";
+	if (argc - optind < 1 || argc - optind > 2 ||
+	    strlen(arg) >= LINE_BYTES) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	/* the sandbox may read this file, and none beside it */
+	if (!realpath(argv[optind], path)) {
+		fprintf(stderr, "%s: %s\n", argv[optind], strerror(errno));
+		return EXIT_PLUGIN;
+	}
+	snprintf(rule, sizeof(rule), "ro %s\n", path);
+	options.policy = rule;
+	h.copy = malloc(LINE_BYTES);
+	if (!h.copy) {
+		fprintf(stderr, "out of memory\n");
+		return EXIT_PLUGIN;
+	}
+	failed = load(&h, path, arg, &options, &err);
+	if (failed) {
+		complain(&h, failed, err);
+		status = EXIT_PLUGIN;
+	} else {
+		status = run(&h);
+	}
+	dune_engine_destroy(h.engine);
+	free(h.copy);
+	return status;
+}
