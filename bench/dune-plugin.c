@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,9 +40,13 @@ static int (*volatile direct)(int) = abs;
 static struct {
 	volatile uint32_t asked, answered;
 	int arg, result;
+	/* another pair, for who looks for a while before it sleeps */
+	volatile uint32_t sasked __attribute__((aligned(64)));
+	volatile uint32_t sanswered __attribute__((aligned(64)));
+	volatile uint32_t asleep __attribute__((aligned(64)));
 } *shared;
 static int to_other[2], from_other[2];
-static pid_t by_futex, by_pipe;
+static pid_t by_futex, by_pipe, by_looking;
 
 static void futex(volatile uint32_t *word, int op, uint32_t v)
 {
@@ -56,6 +61,23 @@ static void answer_futex(void)
 		shared->result = direct(shared->arg);
 		shared->answered = n + 1;
 		futex(&shared->answered, FUTEX_WAKE, 1);
+	}
+}
+
+/* What sandboxes do, without one: the price of two CPUs talking. */
+static void answer_looking(void)
+{
+	for (uint32_t n = 0; ; n++) {
+		for (int i = 0; shared->sasked == n; i++) {
+			__builtin_ia32_pause();
+			if (i < 2000)
+				continue;
+			__atomic_store_n(&shared->asleep, 1, __ATOMIC_SEQ_CST);
+			futex(&shared->sasked, FUTEX_WAIT, n);
+			shared->asleep = 0;
+		}
+		direct(n);
+		__atomic_store_n(&shared->sanswered, n + 1, __ATOMIC_RELEASE);
 	}
 }
 
@@ -108,6 +130,23 @@ static int go_futex(int v)
 	return 0;
 }
 
+static int go_looking(int v)
+{
+	uint32_t n = shared->sasked + 1;
+
+	(void)v;
+	__atomic_exchange_n(&shared->sasked, n, __ATOMIC_SEQ_CST);
+	if (shared->asleep)
+		futex(&shared->sasked, FUTEX_WAKE, 1);
+	for (int i = 0; shared->sanswered != n; i++) {
+		__builtin_ia32_pause();
+		/* on one CPU */
+		if (i > 10000)
+			sched_yield();
+	}
+	return 0;
+}
+
 static int go_pipe(int v)
 {
 	return write(to_other[1], &v, sizeof(v)) != sizeof(v) ||
@@ -150,6 +189,7 @@ static struct way {
 } ways[] = {
 	{ "call", "direct", go_direct, 100000, false, { 0 }, false },
 	{ "call", "sandbox", go_sandbox, 5000, false, { 0 }, false },
+	{ "call", "process, looking", go_looking, 5000, false, { 0 }, false },
 	{ "call", "process, futex", go_futex, 200, false, { 0 }, false },
 	{ "call", "process, pipe", go_pipe, 200, false, { 0 }, false },
 	{ "call", "fork", go_fork, 5, false, { 0 }, false },
@@ -241,6 +281,7 @@ int main(void)
 		return 1;
 	by_futex = start(answer_futex);
 	by_pipe = start(answer_pipe);
+	by_looking = start(answer_looking);
 	failed = prepare();
 	for (i = 0; i < WAYS; i++)
 		calibrate(&ways[i]);
@@ -249,6 +290,7 @@ int main(void)
 			turn(&ways[i], n);
 	kill(by_futex, SIGKILL);
 	kill(by_pipe, SIGKILL);
+	kill(by_looking, SIGKILL);
 	for (i = 0; i < WAYS; i++) {
 		const struct bench_id id = { "plugin", ways[i].row,
 					     ways[i].who, "ns" };
