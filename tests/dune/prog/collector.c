@@ -191,7 +191,8 @@ static void test_calls(void)
 static void test_remap(void)
 {
 	static uintptr_t *first, *big, *leaf;
-	const size_t words = 3 << 17, bytes = words * sizeof(*big);
+	const size_t words = times(3 << 17, 3 << 15);
+	const size_t bytes = words * sizeof(*big);
 	struct gc_stats s;
 	int type, fds[2];
 	size_t i;
@@ -200,8 +201,8 @@ static void test_remap(void)
 	type = gc_type(8, 1);
 	CHECK(!gc_root_add(&first, 1, type) && !gc_root_add(&big, 1, type));
 	CHECK(!gc_root_add(&leaf, 1, type));
-	first = gc_alloc(GC_LEAF, 8 << 20);
-	memset(first, 1, 8 << 20);
+	first = gc_alloc(GC_LEAF, 3 * bytes);
+	memset(first, 1, 3 * bytes);
 	big = gc_alloc(type, bytes);
 	leaf = gc_alloc(GC_LEAF, bytes);
 	for (i = 0; i < words; i++) {
@@ -227,7 +228,7 @@ static void test_remap(void)
 	/* Where it was others are now. */
 	big = NULL;
 	CHECK(!gc_collect(GC_FULL));
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 6; i++) {
 		big = gc_alloc(GC_LEAF, bytes);
 		CHECK(big && !big[0] && !big[words - 1]);
 		memset(big, 0xff, bytes);

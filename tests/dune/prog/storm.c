@@ -64,6 +64,32 @@ static void end_rain(void)
 	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
 }
 
+/* Neither a trap nor a signal takes the place of another. */
+static unsigned long breaks;
+
+static enum dune_trap_action on_break(struct dune_tf *tf, unsigned int vector,
+				      uint64_t addr, void *arg)
+{
+	(void)vector, (void)addr, (void)arg;
+	CHECK(tf->rbx == breaks);
+	breaks++;
+	return DUNE_TRAP_RESUME;
+}
+
+static void traps_in_the_rain(unsigned long n)
+{
+	unsigned long i, before = traps;
+
+	breaks = 0;
+	begin_rain(200);
+	for (i = 0; i < n; i++) {
+		__asm__ volatile("int3" : : "b"(i) : "memory");
+		ud2();
+	}
+	end_rain();
+	CHECK(breaks == n && traps - before == n);
+}
+
 /* ---- a thread's own memory, and what should be in it ---- */
 
 struct own {
@@ -326,10 +352,13 @@ int main(void)
 
 	rounds = times(400, 24);
 	OK(dune_trap_set(DUNE_VEC_UD, 0, on_ud, NULL));
+	OK(dune_trap_set(DUNE_VEC_BP, 0, on_break, NULL));
 	for (round = 0; round < 3; round++) {
 		/* threads that enter, then threads that begin inside */
-		if (round)
+		if (round) {
 			OK(dune_enter());
+			traps_in_the_rain(times(3000, 300));
+		}
 		storm();
 		many(times(round ? MAX_THREADS : 20, 8));
 		OK(dune_in_dune_mode() ? dune_leave() : 0);
