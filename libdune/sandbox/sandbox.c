@@ -278,13 +278,15 @@ const char *dune_cause_name(enum dune_cause cause)
 
 int dune_sandbox_report(struct dune_sandbox *s, struct dune_report *report)
 {
-	const struct dune_box *b = s->box;
 	struct dune_report r = { .text = "" };
+	const struct dune_box *b;
 
 	if (report->size < sizeof(report->size) || report->size > 4096)
 		return dune_err(-EINVAL, "report: set the size field to "
 				"sizeof(struct dune_report) first");
 	r.size = report->size;
+	pthread_rwlock_rdlock(&s->box_lock);
+	b = s->box;
 	if (dune_box_dead(b)) {
 		r.cause = b->cause;
 		r.error = b->error;
@@ -294,6 +296,7 @@ int dune_sandbox_report(struct dune_sandbox *s, struct dune_report *report)
 		r.pc.v = b->pc;
 		r.text = b->text;
 	}
+	pthread_rwlock_unlock(&s->box_lock);
 	memcpy(report, &r, r.size < sizeof(r) ? r.size : sizeof(r));
 	return 0;
 }
@@ -314,7 +317,9 @@ int dune_sandbox_stats(struct dune_sandbox *s,
 		v.wakes += s->lane[i].wakes;
 	}
 	v.resets = s->resets;
+	pthread_rwlock_rdlock(&s->box_lock);
 	v.pid = dune_box_dead(s->box) ? 0 : s->box->pid;
+	pthread_rwlock_unlock(&s->box_lock);
 	memcpy(stats, &v, v.size < sizeof(v) ? v.size : sizeof(v));
 	return 0;
 }
