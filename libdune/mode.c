@@ -114,8 +114,13 @@ long dune_guest_fill(uint64_t va)
 
 void dune_guest_shootdown(void)
 {
-	if (__atomic_load_n(&dune_self.active, __ATOMIC_SEQ_CST) > 1)
-		dune_guest_cpu()->hcall(DUNE_HC_FLUSH, 0, 0, 0);
+	struct dune_percpu *pc = dune_guest_cpu();
+
+	if (__atomic_load_n(&dune_self.active, __ATOMIC_SEQ_CST) < 2)
+		return;
+	/* what the host side takes away has to be there: see flush_all() */
+	*(volatile char *)((uintptr_t)pc + DUNE_PC_IST) = 0;
+	pc->hcall(DUNE_HC_FLUSH, 0, 0, 0);
 }
 
 int dune_guest_back(uint64_t va, uint64_t *gpa)

@@ -2,6 +2,7 @@
 #include <asm/prctl.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "kern/err.h"
@@ -70,6 +71,23 @@ void dune_self_native(struct dune_sthread *t)
 	dune_self_sigreturn(t->frame);
 }
 
+/*
+ * All CPUs forget what they have cached. With nested paging it is enough that KVM
+ * loses any page it has mapped, for it then flushes all of them: the lower one of
+ * the IST stack, which the guest has touched just before, and nobody uses. Else,
+ * or where memory is locked, KVM forgets all it has made of the tables.
+ */
+static long flush_all(struct dune_sthread *t)
+{
+	struct dune_vm *vm = t->task.vcpu->vm;
+
+	if (vm->kind.host_pte_edits &&
+	    !dune_host_syscall(SYS_madvise, (long)t->pc + DUNE_PC_IST,
+			       DUNE_PAGE_SIZE, MADV_DONTNEED, 0, 0, 0))
+		return 0;
+	return dune_vm_forget(vm);
+}
+
 /* What a hypercall answers in rax; LEAVE does not come back. */
 static long serve_hcall(struct dune_sthread *t)
 {
@@ -92,7 +110,7 @@ static long serve_hcall(struct dune_sthread *t)
 		r = dune_vm_back(c->vm, c->u.rdi, &gpa);
 		return r ? r : (long)gpa;
 	case DUNE_HC_FLUSH:
-		return dune_vm_forget(c->vm);
+		return flush_all(t);
 	case DUNE_HC_DIRTY:
 		dune_dirty_again();
 		return 0;

@@ -49,7 +49,7 @@ int dune_kvm_ask(int kvm_fd, struct dune_kvm_kind *kind);
 
 /*
  * Asks, and runs the probe guest in a throw-away VM. About 2 ms.
- * all: also what is only told to people (host_pte_edits). Once at a time in a
+ * all: also host_pte_edits, which Dune mode and people want. Once at a time in a
  * process; dune_kvm_probe_end() afterwards, also on failure: closing a VM
  * takes a while, which a caller in a hurry can put off.
  */
