@@ -195,6 +195,9 @@ dune_guest_tramp:
 dune_guest_trap:
 	push	%rax
 	push	%rcx
+	cmpb	$1, 16(%rsp)		/* #DB */
+	je	debug
+not_stepped:
 	STOP_IF_OURS
 on_ist:
 	cld
@@ -420,6 +423,22 @@ overflow:
 dune_guest_overflow_out:
 	out	%al, $DUNE_PORT_OVERFLOW
 	ud2
+
+/*
+ * Ring 3's TF may step into the system call entry (VT-x, whatever MSR_FMASK says).
+ * Nobody is to see ring 0 there, least of all as ring 0's: go on without TF. The
+ * return to ring 3 has it in r11.
+ */
+debug:
+	testb	$3, 40(%rsp)
+	jne	not_stepped
+	cmpb	$0, PC(IN_USER)
+	je	not_stepped
+	andl	$~DUNE_RFLAGS_TF, 48(%rsp)
+	pop	%rcx
+	pop	%rax
+	add	$16, %rsp
+	iretq
 dune_guest_end:
 
 	.section .note.GNU-stack, "", @progbits

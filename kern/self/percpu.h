@@ -79,6 +79,7 @@
 
 /* Flags a system call does not enter ring 0 with: TF, DF, NT, AC. */
 #define DUNE_FMASK		0x44500
+#define DUNE_RFLAGS_TF		0x100
 
 /* What dune_percpu.dispatch returns. */
 #define DUNE_RET_RESUME		0	/* load the frame, ring 0 */
