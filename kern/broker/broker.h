@@ -62,6 +62,8 @@ int dune_broker_create(struct dune_broker **b, const struct dune_policy *p,
 void dune_broker_destroy(struct dune_broker *b);
 /* The sandbox's first processes are children of this one, not the caller's. */
 void dune_broker_parent(struct dune_broker *b, pid_t parent);
+/* Nobody but this process may fork from now on; -1: nobody, 0: all. */
+void dune_broker_forker(struct dune_broker *b, pid_t pid);
 /* fn is told of each new process; from within dune_broker_serve(). */
 void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
 			 void *ctx);

@@ -22,6 +22,7 @@ struct dune_broker {
 	unsigned int leave;		/* forks allowed, not born yet */
 	uint64_t leave_ns;		/* when the last was */
 	bool ending;
+	pid_t forker;			/* who may fork; 0: all */
 	void (*born)(void *ctx, pid_t pid);
 	void *born_ctx;
 	struct dune_stats total;
@@ -92,6 +93,11 @@ void dune_broker_parent(struct dune_broker *b, pid_t parent)
 	b->members.parent = parent;
 }
 
+void dune_broker_forker(struct dune_broker *b, pid_t pid)
+{
+	b->forker = pid;
+}
+
 void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
 			 void *ctx)
 {
@@ -132,11 +138,11 @@ void dune_broker_kill(struct dune_broker *b)
 	dune_members_kill(&b->members);
 }
 
-static long may_fork(struct dune_broker *b)
+static long may_fork(struct dune_broker *b, pid_t asker)
 {
 	uint64_t now = now_ns();
 
-	if (b->ending)
+	if (b->ending || (b->forker && b->forker != asker))
 		return -EAGAIN;
 	/* forks that failed after leave was given must not count for ever */
 	if (now - b->leave_ns > 1000000000)
@@ -211,7 +217,7 @@ static void handle(struct dune_broker *b, size_t len, pid_t asker, int to)
 		break;
 	case DUNE_BROKER_FORK:
 		if (!err)
-			result = may_fork(b);
+			result = may_fork(b, asker);
 		break;
 	case DUNE_BROKER_MEMBER:
 		if (!err)

@@ -146,6 +146,8 @@ void dune_family_expect(struct dune_family *f, struct dune_box *parent,
 	f->parent = parent;
 	f->pending = b;
 	f->policy->procs = b ? dune_broker_alive(f->broker) + 1 : 1;
+	/* a plugin in another box must not take the leave meant for it */
+	dune_broker_forker(f->broker, parent ? parent->pid : -1);
 }
 
 static bool is_known(struct dune_family *f, pid_t pid)
@@ -242,6 +244,7 @@ static int spawn(struct dune_family *f, struct dune_box *b,
 	if (r >= 0) {
 		dune_broker_parent(f->broker, dune_nanny_pid(e->nanny));
 		dune_broker_on_born(f->broker, born, f);
+		dune_broker_forker(f->broker, -1);
 		f->serve.fd = dune_broker_fd(f->broker);
 		f->serve.ready = serve_broker;
 		fd[NUL_IN] = null;

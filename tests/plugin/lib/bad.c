@@ -50,6 +50,20 @@ int executes(int x)
 	return execv("/bin/true", argv) + x;
 }
 int forks(int x) { return fork() < 0 ? x : -1; }
+int forks_often(int x)
+{
+	int done = 0;
+
+	while (x--) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		done += pid > 0;
+		usleep(10);
+	}
+	return done;
+}
 int vforks(int x)
 {
 	pid_t pid = vfork();
