@@ -78,7 +78,7 @@ static void fault(void)
 		__asm__ volatile("ud2");
 	CHECK(last.si_signo == SIGILL && last.si_code == ILL_ILLOPN);
 	sigsetjmp(back, 1);
-	if (rounds++ < 50)
+	if (rounds++ < times(50, 5))
 		*(volatile char *)(p + 7) = 1;
 }
 
@@ -245,7 +245,7 @@ int main(void)
 	say("fault\n");
 	CHECK(kill(getpid(), SIGHUP) == 0);
 	say("nested\n");
-	storm(times(500, 20));
+	storm(times(500, 10));
 	say("storm\n");
 	to_others();
 	say("outside\n");

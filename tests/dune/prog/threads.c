@@ -217,14 +217,14 @@ int main(void)
 	pthread_t t;
 
 	OK(dune_enter());
-	many(times(MANY, 20));
-	many(times(MANY, 20));
+	many(times(MANY, 8));
+	many(times(MANY, 8));
 	say("many\n");
 	cancel();
 	say("cancel\n");
-	crossing(times(50, 5));
+	crossing(times(50, 3));
 	say("crossing\n");
-	together(times(300, 20));
+	together(times(300, 10));
 	say("together\n");
 	CHECK(pthread_create(&t, NULL, forks_outside, NULL) == 0);
 	CHECK(pthread_join(t, NULL) == 0);
