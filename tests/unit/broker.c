@@ -199,6 +199,41 @@ static void forks(void **state)
 	passes(check_forks);
 }
 
+static int check_no_leave(void)
+{
+	return dune_broker_fork(client) == -EAGAIN ? 0 : 1;
+}
+
+static int check_leave(void)
+{
+	return dune_broker_fork(client) == 0 ? 0 : 1;
+}
+
+/* A sandbox whose processes fork only when their host says which. */
+static void none_may_fork(void **state)
+{
+	(void)state;
+	policy.procs = 3;
+	dune_broker_forker(broker, -1);
+	passes(check_no_leave);
+}
+
+static void another_may_fork(void **state)
+{
+	(void)state;
+	policy.procs = 3;
+	dune_broker_forker(broker, getpid());
+	passes(check_no_leave);
+}
+
+static void all_may_fork(void **state)
+{
+	(void)state;
+	policy.procs = 3;
+	dune_broker_forker(broker, 0);
+	passes(check_leave);
+}
+
 static int check_failed_forks(void)
 {
 	if (dune_broker_fork(client) || dune_broker_fork(client) != -EAGAIN)
@@ -479,6 +514,9 @@ int main(void)
 		TEST(files),
 		TEST(other_files),
 		TEST(forks),
+		TEST(none_may_fork),
+		TEST(another_may_fork),
+		TEST(all_may_fork),
 		TEST(failed_forks),
 		TEST(members),
 		TEST(stranger),
