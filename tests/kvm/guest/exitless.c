@@ -7,7 +7,8 @@
 #include "guest.h"
 
 /* Where one CPU does it all, and that an emulated one, less must do. */
-#define ROUNDS		(alone ? 100 : 400)
+#define ROUNDS		(alone ? 50 : 400)
+#define INTERVAL	(alone ? 20000 : 5000)	/* us */
 #define BURST		(alone ? 16 : 64)	/* wakes whoever serves them */
 
 static volatile long alarms;
@@ -69,7 +70,7 @@ static void *writer(void *arg)
 
 static void storm(int threads)
 {
-	struct itimerval it = { { 0, 5000 }, { 0, 5000 } };
+	struct itimerval it = { { 0, INTERVAL }, { 0, INTERVAL } };
 	struct itimerval off = { { 0, 0 }, { 0, 0 } };
 	pthread_t t[4];
 
