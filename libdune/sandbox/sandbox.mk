@@ -9,12 +9,10 @@ LIB_C	+= $(BOX_LIB) $(addprefix kern/,broker/server.c broker/members.c \
 	     broker/files.c sys/stats.c)
 LIB_S	+= $(BOX)/blobs.S
 
-$(B)/sandbox/monitor.full: $(call obj,obj,$(BOX)/monitor.c) $(B)/libkern.a
+$(B)/sandbox/monitor: $(call obj,obj,$(BOX)/monitor.c) $(B)/libkern.a
 	@echo "  LD      $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDSTATIC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(B)/sandbox/monitor: $(B)/sandbox/monitor.full
-	$(Q)objcopy --strip-all $< $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDSTATIC) -s $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/sandbox/runner: $(call obj,obj,$(BOX)/runner.c $(BOX)/invoke.S)
 	@echo "  LD      $@"
 	$(Q)mkdir -p $(@D)

@@ -13,12 +13,13 @@ PLUGIN_CC = $(CC) -D_GNU_SOURCE -O1 -g -Wall -Wno-infinite-recursion \
 	    -fPIC -pthread -fno-stack-protector
 
 tests-bin: $(PLUGIN_PROG) $(PLUGIN_LIB)
-# Static, so that they run in the emulated machines.
+# Static, so that they run in the emulated machines, and small, for loading
+# takes its time there.
 $(B)/tests/plugin/prog/%: tests/plugin/prog/%.c tests/plugin/plugin.h \
 		libdune/include/dune/sandbox.h $(B)/libdune.a
 	@echo "  TEST    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) -O1 -g -static -pthread -o $@ \
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) -O1 -static -s -pthread -o $@ \
 		$< $(B)/libdune.a
 $(B)/tests/plugin/lib/ctor-%.so: tests/plugin/lib/ctor.c
 	@echo "  PLUGIN  $@"
