@@ -207,7 +207,8 @@ clean:
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
 		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
-		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost
+		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
+		$(B)/dune-thumbs $(B)/plughost
 
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))
@@ -221,7 +222,8 @@ install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
 		$(D)/share/man/man3 $(D)/share/man/man5 \
 		$(D)/share/man/man7
-	install -m 755 $(B)/dune-run $(B)/dune-check $(D)/bin
+	install -m 755 $(B)/dune-run $(B)/dune-check \
+		$(wildcard $(B)/dune-thumbs) $(D)/bin
 	cp -R libdune/include/. $(D)/include
 	install -m 644 $(B)/libdune.a $(D)/lib
 	install -m 755 $(B)/libdune.so $(D)/lib/libdune.so.$(VERSION)
@@ -235,7 +237,7 @@ install: all
 
 uninstall:
 	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
-	rm -f $(D)/bin/dune-run $(D)/bin/dune-check \
+	rm -f $(D)/bin/dune-run $(D)/bin/dune-check $(D)/bin/dune-thumbs \
 		$(D)/lib/libdune.a $(D)/lib/libdune.so* \
 		$(D)/lib/libdune-preload.so \
 		$(D)/lib/pkgconfig/dune.pc

@@ -19,3 +19,4 @@ include apps/examples/examples.mk
 include apps/wedge/wedge.mk
 include apps/gc/gc.mk
 include apps/plughost/plughost.mk
+include apps/thumbs/thumbs.mk

@@ -1,0 +1,124 @@
+/*
+ * JPEG in a sandbox. libjpeg's caller owns its structures: they lie in the
+ * transfer heap, where both sides see them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <jpeglib.h>
+#include "box.h"
+
+/* One of libjpeg's, in memory of the sandbox. */
+struct jpeg {
+	struct jpeg_decompress_struct c;
+	struct jpeg_error_mgr err;
+	char text[JMSG_LENGTH_MAX];
+};
+
+DUNE_PLUGIN_VOID(call_format_message, dune_addr, dune_addr)
+
+static dune_addr at(dune_addr base, size_t offset)
+{
+	return (dune_addr) { base.v + offset };
+}
+
+/* An error, or a warning that pixels are wrong: libjpeg tells what. */
+static int on_error(struct dune_sandbox *box, void *ctx, dune_addr c)
+{
+	struct worker *w = box_current();
+	struct jpeg *j = dune_sandbox_pointer(box, c, sizeof(*j));
+	struct dune_function f = { .box = box };
+	int err;
+
+	(void)ctx;
+	if (!j)
+		return -EFAULT;
+	/* wherever that is, it runs in there */
+	f.addr.v = (uintptr_t)j->err.format_message;
+	err = call_format_message(&f, c, at(c, offsetof(struct jpeg, text)));
+	return err ? err :
+		box_says(w, "JPEG", at(c, offsetof(struct jpeg, text)));
+}
+DUNE_HOST_CALLBACK_VOID(error_callback, "thumbs_jpeg_error", on_error,
+			dune_addr);
+
+static int on_message(struct dune_sandbox *box, void *ctx, dune_addr c,
+		      int level)
+{
+	return level < 0 ? on_error(box, ctx, c) : 0;
+}
+DUNE_HOST_CALLBACK_VOID(message_callback, "thumbs_jpeg_message", on_message,
+			dune_addr, int);
+
+const struct dune_callback *const box_jpeg_callbacks[] = {
+	&error_callback, &message_callback,
+};
+
+/* All rows, through a table of pointers to them. */
+static int scan(struct worker *w, dune_addr c)
+{
+	uint32_t height = w->im->pixels.height, y = 0;
+	size_t stride = (size_t)w->im->pixels.width * 4;
+	unsigned int n;
+	dune_addr rows;
+	uint64_t *row;
+	int err;
+
+	err = dune_sandbox_alloc(w->box, height * sizeof(*row), &rows);
+	if (err)
+		return err;
+	row = dune_sandbox_pointer(w->box, rows, height * sizeof(*row));
+	for (uint32_t i = 0; i < height; i++)
+		row[i] = w->out.v + i * stride;
+	for (; y < height; y += n) {
+		err = CALL(w, jpeg_read_scanlines, &n, c,
+			   at(rows, y * sizeof(*row)), height - y);
+		if (err)
+			return err;
+		if (!n || n > height - y)
+			return image_fail(w->im, -EINVAL, "JPEG: no rows");
+	}
+	return 0;
+}
+
+int box_jpeg(struct worker *w)
+{
+	dune_addr c, e, error, message;
+	uint32_t width, height;
+	struct jpeg *j;
+	int err, r;
+
+	if ((err = dune_sandbox_callback_addr(w->box, error_callback.name,
+					      &error)) ||
+	    (err = dune_sandbox_callback_addr(w->box, message_callback.name,
+					      &message)) ||
+	    (err = dune_sandbox_alloc(w->box, sizeof(*j), &c)))
+		return err;
+	j = dune_sandbox_pointer(w->box, c, sizeof(*j));
+	memset(j, 0, sizeof(*j));
+	e = at(c, offsetof(struct jpeg, err));
+	err = CALL(w, jpeg_std_error, &e, e);
+	if (err)
+		return err;
+	j->c.err = (void *)(uintptr_t)(c.v + offsetof(struct jpeg, err));
+	j->err.error_exit = (void *)(uintptr_t)error.v;
+	j->err.emit_message = (void *)(uintptr_t)message.v;
+	if ((err = CALL(w, jpeg_CreateDecompress, c, JPEG_LIB_VERSION,
+			sizeof(j->c))) ||
+	    (err = CALL(w, jpeg_mem_src, c, w->in, w->im->size)) ||
+	    (err = CALL(w, jpeg_read_header, &r, c, TRUE)))
+		return err;
+	width = j->c.image_width;
+	height = j->c.image_height;
+	err = box_room(w, width, height);
+	if (err)
+		return err;
+	j->c.out_color_space = JCS_EXT_RGBA;
+	err = CALL(w, jpeg_start_decompress, &r, c);
+	if (err)
+		return err;
+	if (j->c.output_width != width || j->c.output_height != height ||
+	    j->c.output_components != 4)
+		return image_fail(w->im, -EINVAL, "JPEG: rows of another size");
+	err = scan(w, c);
+	return err ? err : CALL(w, jpeg_finish_decompress, &r, c);
+}

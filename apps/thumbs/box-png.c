@@ -1,0 +1,108 @@
+/* PNG in a sandbox: libpng's progressive reader; rows and errors come here. */
+#include <errno.h>
+#include <png.h>
+#include "box.h"
+
+static int on_error(struct dune_sandbox *box, void *ctx, dune_addr png,
+		    dune_addr text)
+{
+	(void)box, (void)ctx, (void)png;
+	return box_says(box_current(), "PNG", text);
+}
+DUNE_HOST_CALLBACK_VOID(error_callback, "thumbs_png_error", on_error,
+			dune_addr, dune_addr);
+
+static int on_warning(struct dune_sandbox *box, void *ctx, dune_addr png,
+		      dune_addr text)
+{
+	(void)box, (void)ctx, (void)png, (void)text;
+	return 0;
+}
+DUNE_HOST_CALLBACK_VOID(warning_callback, "thumbs_png_warning", on_warning,
+			dune_addr, dune_addr);
+
+/* The header has been read: what the pixels shall look like. */
+static int on_info(struct dune_sandbox *box, void *ctx, dune_addr png,
+		   dune_addr info)
+{
+	struct worker *w = box_current();
+	uint32_t width, height;
+	size_t stride;
+	int err, passes;
+
+	(void)box, (void)ctx;
+	if ((err = CALL(w, png_get_image_width, &width, png, info)) ||
+	    (err = CALL(w, png_get_image_height, &height, png, info)) ||
+	    (err = box_room(w, width, height)) ||
+	    (err = CALL(w, png_set_expand, png)) ||
+	    (err = CALL(w, png_set_strip_16, png)) ||
+	    (err = CALL(w, png_set_gray_to_rgb, png)) ||
+	    (err = CALL(w, png_set_add_alpha, png, 255u, PNG_FILLER_AFTER)) ||
+	    (err = CALL(w, png_set_interlace_handling, &passes, png)) ||
+	    (err = CALL(w, png_read_update_info, png, info)) ||
+	    (err = CALL(w, png_get_rowbytes, &stride, png, info)))
+		return err;
+	return stride == (size_t)width * 4 ? 0 :
+		image_fail(w->im, -EINVAL, "PNG: rows of an unknown kind");
+}
+DUNE_HOST_CALLBACK_VOID(info_callback, "thumbs_png_info", on_info, dune_addr,
+			dune_addr);
+
+static int on_row(struct dune_sandbox *box, void *ctx, dune_addr png,
+		  dune_addr row, uint32_t y, int pass)
+{
+	struct worker *w = box_current();
+	dune_addr to = w->out;
+
+	(void)box, (void)ctx, (void)pass;
+	if (!row.v)			/* nothing new in this pass */
+		return 0;
+	if (y >= w->im->pixels.height)
+		return image_fail(w->im, -EINVAL, "PNG: a row too many");
+	to.v += (uint64_t)y * w->im->pixels.width * 4;
+	return CALL(w, png_progressive_combine_row, png, to, row);
+}
+DUNE_HOST_CALLBACK_VOID(row_callback, "thumbs_png_row", on_row, dune_addr,
+			dune_addr, uint32_t, int);
+
+static int on_end(struct dune_sandbox *box, void *ctx, dune_addr png,
+		  dune_addr info)
+{
+	(void)box, (void)ctx, (void)png, (void)info;
+	box_current()->done = 1;
+	return 0;
+}
+DUNE_HOST_CALLBACK_VOID(end_callback, "thumbs_png_end", on_end, dune_addr,
+			dune_addr);
+
+const struct dune_callback *const box_png_callbacks[] = {
+	&error_callback, &warning_callback, &info_callback, &row_callback,
+	&end_callback,
+};
+
+int box_png(struct worker *w)
+{
+	static const char version[] = PNG_LIBPNG_VER_STRING;
+	const dune_addr none = { 0 };
+	dune_addr png, info, text, cb[5];
+	int err;
+
+	for (int i = 0; i < 5; i++) {
+		err = dune_sandbox_callback_addr(w->box,
+						 box_png_callbacks[i]->name,
+						 &cb[i]);
+		if (err)
+			return err;
+	}
+	if ((err = dune_sandbox_alloc(w->box, sizeof(version), &text)) ||
+	    (err = dune_sandbox_copy_in(w->box, text, version,
+					sizeof(version))) ||
+	    (err = CALL(w, png_create_read_struct, &png, text, none, cb[0],
+			cb[1])) ||
+	    (err = CALL(w, png_create_info_struct, &info, png)) ||
+	    (err = CALL(w, png_set_progressive_read_fn, png, none, cb[2],
+			cb[3], cb[4])) ||
+	    (err = CALL(w, png_process_data, png, info, w->in, w->im->size)))
+		return err;
+	return w->done ? 0 : image_fail(w->im, -EINVAL, "PNG: truncated");
+}

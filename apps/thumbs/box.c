@@ -1,0 +1,199 @@
+/* The decoders' sandboxes: one is set up and frozen, the workers' are clones. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "box.h"
+
+struct pool {
+	struct dune_engine *engine;
+	unsigned int workers;
+	struct worker worker[];
+};
+
+static const struct {
+	const char *library;
+	int (*decode)(struct worker *w);
+} decoder[FORMATS] = {
+	[FORMAT_PNG] = { "libpng16.so.16", box_png },
+	[FORMAT_JPEG] = { "libjpeg.so.62", box_jpeg },
+	[FORMAT_GIF] = { "libgif.so.7", box_gif },
+	[FORMAT_WEBP] = { "libwebp.so.7", box_webp },
+};
+
+#define BOX_NAME(format, name, ...) { format, #name },
+static const struct {
+	enum format format;
+	const char *name;
+} function[F_COUNT] = { BOX_FUNCTIONS(BOX_NAME, BOX_NAME) };
+
+/* Clones share the callbacks' context, so a thread knows its worker. */
+static _Thread_local struct worker *current;
+
+struct worker *box_current(void)
+{
+	return current;
+}
+
+int box_says(struct worker *w, const char *who, dune_addr text)
+{
+	char said[120];
+
+	if (dune_sandbox_copy_string(w->box, said, text, sizeof(said)) < 0)
+		strcpy(said, "it cannot say why");
+	for (char *p = said; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return image_fail(w->im, -EBADMSG, "%s: %s", who, said);
+}
+
+int box_room(struct worker *w, uint64_t width, uint64_t height)
+{
+	int err = image_check_size(w->im, width, height);
+
+	if (err)
+		return err;
+	if (w->out.v)
+		return image_fail(w->im, -EINVAL, "two headers");
+	w->im->pixels.width = width;
+	w->im->pixels.height = height;
+	return dune_sandbox_alloc(w->box, width * height * 4, &w->out);
+}
+
+static int add_callbacks(struct dune_sandbox *box,
+			 const struct dune_callback *const *v, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < n; i++)
+		err = dune_sandbox_callbacks(box, v[i], 1, NULL);
+	return err;
+}
+
+#define ADD(box, v) add_callbacks(box, v, sizeof(v) / sizeof((v)[0]))
+
+/* The sandbox of which the others are clones. */
+static int set_up(struct worker *w)
+{
+	struct dune_object *object[FORMATS];
+	int err;
+
+	if ((err = ADD(w->box, box_png_callbacks)) ||
+	    (err = ADD(w->box, box_jpeg_callbacks)) ||
+	    (err = ADD(w->box, box_gif_callbacks)))
+		return err;
+	for (int i = 0; i < FORMATS; i++) {
+		err = dune_sandbox_load(w->box, decoder[i].library, 0,
+					&object[i]);
+		if (err)
+			return err;
+	}
+	for (int i = 0; i < F_COUNT; i++) {
+		err = dune_object_function(object[function[i].format],
+					   function[i].name, &w->f[i]);
+		if (err)
+			return err;
+	}
+	return dune_sandbox_snapshot(w->box);
+}
+
+struct pool *pool_create(unsigned int workers, const struct box_limits *limits)
+{
+	struct dune_sandbox_options options = {
+		.size = sizeof(options), .wall_ns = limits->wall_ns,
+		.memory = limits->memory,
+		/* the pixels; a JPEG's table of 65500 rows, small things */
+		.heap = MAX_PIXELS * 4ull + (1u << 20),
+	};
+	struct pool *pool = calloc(1, sizeof(*pool) +
+				   workers * sizeof(pool->worker[0]));
+	struct worker *w = pool ? pool->worker : NULL;
+
+	if (!pool)
+		return NULL;
+	pool->workers = workers;
+	if (dune_engine_create(&pool->engine) ||
+	    dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))
+		goto fail;
+	w->engine = pool->engine;
+	for (unsigned int i = 1; i < workers; i++) {
+		w[i] = w[0];
+		if (dune_sandbox_clone(w->box, &w[i].box))
+			goto fail;
+		for (int k = 0; k < F_COUNT; k++)
+			w[i].f[k] = dune_function_in(w[i].box, w->f[k]);
+	}
+	return pool;
+fail:
+	dune_engine_destroy(pool->engine);
+	free(pool);
+	return NULL;
+}
+
+void pool_destroy(struct pool *pool)
+{
+	dune_engine_destroy(pool->engine);
+	free(pool);
+}
+
+struct worker *pool_worker(struct pool *pool, unsigned int n)
+{
+	return &pool->worker[n];
+}
+
+/* What happened, when nobody else has said so. */
+static void explain(struct worker *w, int err)
+{
+	struct dune_report r = { .size = sizeof(r) };
+
+	if (w->im->error[0])
+		return;
+	if (!dune_sandbox_report(w->box, &r) && r.cause)
+		image_fail(w->im, err, "the decoder ended by %s",
+			   dune_cause_name(r.cause));
+	else
+		image_fail(w->im, err, "%s", dune_errmsg());
+}
+
+static int take_pixels(struct worker *w)
+{
+	struct pixels *px = &w->im->pixels;
+	size_t size = (size_t)px->width * px->height * 4;
+
+	if (px->rgba)			/* of a GIF: made here */
+		return 0;
+	px->rgba = malloc(size);
+	if (!px->rgba)
+		return image_fail(w->im, -ENOMEM, "out of memory");
+	return dune_sandbox_copy_out(w->box, px->rgba, w->out, size);
+}
+
+int box_decode(struct worker *w, struct image *im)
+{
+	struct dune_buffer *file;
+	int err, again;
+
+	w->im = im;
+	w->out.v = 0;
+	w->pos = 0;
+	w->done = 0;
+	err = dune_buffer_create(w->engine, im->size, DUNE_SHARE_READ, &file);
+	if (err)
+		return image_fail(im, err, "%s", dune_errmsg());
+	memcpy(dune_buffer_pointer(file), im->data, im->size);
+	current = w;
+	err = dune_sandbox_share(w->box, file, &w->in);
+	if (!err)
+		err = decoder[im->format].decode(w);
+	if (!err)
+		err = take_pixels(w);
+	current = NULL;
+	if (err)
+		explain(w, err);
+	/* memory of decoders, shares: back to how it was before */
+	again = dune_sandbox_reset(w->box);
+	if (again && !err)
+		err = image_fail(im, again, "reset: %s", dune_errmsg());
+	dune_buffer_destroy(file);
+	return err;
+}

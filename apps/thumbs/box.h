@@ -1,0 +1,85 @@
+/* A decoder's sandbox, for the files with the decoders. */
+#ifndef THUMBS_BOX_H
+#define THUMBS_BOX_H
+
+#include "thumbs.h"
+
+/*
+ * The functions of the libraries that are called: F(format, name, result,
+ * arguments...), and V(...) for those without result. From this table come the
+ * typed wrappers and their places in struct worker.
+ */
+#define P dune_addr
+#define BOX_FUNCTIONS(F, V) \
+	F(FORMAT_PNG, png_create_read_struct, P, P, P, P, P) \
+	F(FORMAT_PNG, png_create_info_struct, P, P) \
+	V(FORMAT_PNG, png_set_progressive_read_fn, P, P, P, P, P) \
+	V(FORMAT_PNG, png_process_data, P, P, P, size_t) \
+	F(FORMAT_PNG, png_get_image_width, uint32_t, P, P) \
+	F(FORMAT_PNG, png_get_image_height, uint32_t, P, P) \
+	V(FORMAT_PNG, png_set_expand, P) \
+	V(FORMAT_PNG, png_set_strip_16, P) \
+	V(FORMAT_PNG, png_set_gray_to_rgb, P) \
+	V(FORMAT_PNG, png_set_add_alpha, P, uint32_t, int) \
+	F(FORMAT_PNG, png_set_interlace_handling, int, P) \
+	V(FORMAT_PNG, png_read_update_info, P, P) \
+	F(FORMAT_PNG, png_get_rowbytes, size_t, P, P) \
+	V(FORMAT_PNG, png_progressive_combine_row, P, P, P) \
+	F(FORMAT_JPEG, jpeg_std_error, P, P) \
+	V(FORMAT_JPEG, jpeg_CreateDecompress, P, int, size_t) \
+	V(FORMAT_JPEG, jpeg_mem_src, P, P, unsigned long) \
+	F(FORMAT_JPEG, jpeg_read_header, int, P, int) \
+	F(FORMAT_JPEG, jpeg_start_decompress, int, P) \
+	F(FORMAT_JPEG, jpeg_read_scanlines, unsigned int, P, P, unsigned int) \
+	F(FORMAT_JPEG, jpeg_finish_decompress, int, P) \
+	F(FORMAT_GIF, DGifOpen, P, P, P, P) \
+	F(FORMAT_GIF, DGifGetRecordType, int, P, P) \
+	F(FORMAT_GIF, DGifGetExtension, int, P, P, P) \
+	F(FORMAT_GIF, DGifGetExtensionNext, int, P, P) \
+	F(FORMAT_GIF, DGifGetImageDesc, int, P) \
+	F(FORMAT_GIF, DGifGetLine, int, P, P, int) \
+	F(FORMAT_GIF, GifErrorString, P, int) \
+	F(FORMAT_WEBP, WebPGetInfo, int, P, size_t, P, P) \
+	F(FORMAT_WEBP, WebPDecodeRGBAInto, P, P, size_t, P, size_t, int)
+
+#define BOX_WRAP(format, name, ...) DUNE_PLUGIN_CALL(box_##name, __VA_ARGS__)
+#define BOX_WRAP_VOID(format, name, ...) \
+	DUNE_PLUGIN_VOID(box_##name, __VA_ARGS__)
+BOX_FUNCTIONS(BOX_WRAP, BOX_WRAP_VOID)
+
+#define BOX_NUMBER(format, name, ...) F_##name,
+enum { BOX_FUNCTIONS(BOX_NUMBER, BOX_NUMBER) F_COUNT };
+#undef P
+
+struct worker {
+	struct dune_engine *engine;
+	struct dune_sandbox *box;
+	struct dune_function f[F_COUNT];
+	/* of the image that is being decoded */
+	struct image *im;
+	dune_addr in;			/* the file, read-only there */
+	dune_addr out;			/* the pixels, in the transfer heap */
+	size_t pos;			/* what a read callback has given */
+	int done;
+};
+
+/* CALL(w, name, &result, arguments...) */
+#define CALL(w, name, ...) box_##name(&(w)->f[F_##name], __VA_ARGS__)
+
+/* Takes room for the pixels of an image of this size. */
+int box_room(struct worker *w, uint64_t width, uint64_t height);
+/* Whose image this thread decodes: for callbacks. */
+struct worker *box_current(void);
+/* The image's error is this text of the plugin's. Always an error. */
+int box_says(struct worker *w, const char *who, dune_addr text);
+
+int box_png(struct worker *w);
+int box_jpeg(struct worker *w);
+int box_gif(struct worker *w);
+int box_webp(struct worker *w);
+
+extern const struct dune_callback *const box_png_callbacks[5];
+extern const struct dune_callback *const box_jpeg_callbacks[2];
+extern const struct dune_callback *const box_gif_callbacks[1];
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * dune-thumbs: a folder of images in, thumbnails and a contact sheet out. The
+ * decoders are sandboxed: an image that takes one over has that image's pixels.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <png.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "sheet.h"
+#include "thumbs.h"
+
+enum { EXIT_IMAGES = 1, EXIT_USAGE = 2, EXIT_SETUP = 3 };
+
+static const char usage[] =
+"usage: dune-thumbs [options] IN_DIR OUT_DIR\n"
+"Makes OUT_DIR/NAME.png of every PNG, JPEG, GIF and WebP image in IN_DIR, and\n"
+"OUT_DIR/index.html. Each image is decoded in a virtual machine of its own.\n"
+"  -s, --size N       thumbnails of at most N x N pixels (160); 0: as they are\n"
+"  -j, --jobs N       images at once (one a processor)\n"
+"  -t, --time MS      time that a decoder may take for a step (20000)\n"
+"  -m, --memory MIB   memory that a decoder may use (1024)\n"
+"      --native       decode in this process, without a sandbox: for trusted\n"
+"                     images and for comparison\n"
+"  -q, --quiet        no progress\n"
+"  -h, --help         this\n"
+"Status: 0, or 1 when an image failed, 2 for a wrong usage, 3 when there is no\n"
+"sandbox to be had, a folder cannot be read, or the page not be written.\n";
+
+struct task {
+	const char *in, *out;
+	struct outcome *v;
+	size_t n, next, ready;
+	uint32_t side;
+	int progress;
+	pthread_mutex_t lock;
+};
+
+/* A thread, with a sandbox or without. */
+struct hand {
+	struct task *task;
+	struct worker *worker;
+	pthread_t thread;
+};
+
+/* The whole file, for free(). */
+static int read_file(const char *path, struct image *im, uint8_t **data)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	size_t done = 0;
+	ssize_t n = 1;
+
+	*data = NULL;
+	if (fd < 0 || fstat(fd, &st))
+		goto fail;
+	if (!S_ISREG(st.st_mode) || !st.st_size || st.st_size > MAX_FILE) {
+		close(fd);
+		return image_fail(im, -EINVAL, st.st_size > MAX_FILE ?
+				  "too large a file" : "not a file with data");
+	}
+	*data = malloc(st.st_size);
+	while (*data && done < (size_t)st.st_size && n > 0) {
+		n = read(fd, *data + done, st.st_size - done);
+		if (n > 0)
+			done += n;
+	}
+	if (!*data || n < 0)
+		goto fail;
+	close(fd);
+	im->data = *data;
+	im->size = done;
+	return 0;
+fail:
+	image_fail(im, -EIO, "%s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -EIO;
+}
+
+static int write_thumb(const char *path, struct image *im)
+{
+	png_image png = {
+		.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGBA,
+		.width = im->pixels.width, .height = im->pixels.height,
+	};
+
+	if (png_image_write_to_file(&png, path, 0, im->pixels.rgba, 0, NULL))
+		return 0;
+	return image_fail(im, -EIO, "thumbnail: %s", png.message);
+}
+
+/* From file to thumbnail. */
+static int convert(const struct hand *h, const char *to,
+		   struct image *im, struct outcome *o)
+{
+	int err = image_sniff(im);
+
+	if (!err)
+		err = h->worker ? box_decode(h->worker, im) : native_decode(im);
+	if (err)
+		return err;
+	o->width = im->pixels.width;
+	o->height = im->pixels.height;
+	err = image_scale(&im->pixels, h->task->side);
+	if (err)
+		return image_fail(im, err, "out of memory");
+	o->thumb_width = im->pixels.width;
+	o->thumb_height = im->pixels.height;
+	return write_thumb(to, im);
+}
+
+static void do_file(const struct hand *h, struct outcome *o)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+	struct image im = { 0 };
+	uint8_t *data;
+
+	snprintf(from, sizeof(from), "%s/%s", h->task->in, o->name);
+	snprintf(to, sizeof(to), "%s/%s.png", h->task->out, o->name);
+	o->err = read_file(from, &im, &data);
+	if (!o->err)
+		o->err = convert(h, to, &im, o);
+	memcpy(o->error, im.error, sizeof(o->error));
+	free(data);
+	free(im.pixels.rgba);
+}
+
+static void *work(void *arg)
+{
+	struct hand *h = arg;
+	struct task *t = h->task;
+
+	pthread_mutex_lock(&t->lock);
+	while (t->next < t->n) {
+		struct outcome *o = &t->v[t->next++];
+
+		pthread_mutex_unlock(&t->lock);
+		do_file(h, o);
+		pthread_mutex_lock(&t->lock);
+		t->ready++;
+		if (t->progress)
+			fprintf(stderr, "\r%zu of %zu images", t->ready, t->n);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+/* All files, by as many threads. */
+static int run(struct task *t, struct pool *pool, unsigned int jobs)
+{
+	struct hand *h = calloc(jobs, sizeof(*h));
+	unsigned int started = 0;
+
+	if (!h)
+		return -ENOMEM;
+	for (; started < jobs; started++) {
+		h[started].task = t;
+		h[started].worker = pool ? pool_worker(pool, started) : NULL;
+		if (pthread_create(&h[started].thread, NULL, work,
+				   &h[started]))
+			break;
+	}
+	for (unsigned int i = 0; i < started; i++)
+		pthread_join(h[i].thread, NULL);
+	free(h);
+	if (t->progress && t->n)
+		fputc('\n', stderr);
+	return started ? 0 : -EAGAIN;
+}
+
+static int not_hidden(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+/* The files to do, sorted. */
+static int list(struct task *t)
+{
+	struct dirent **names;
+	int n = scandir(t->in, &names, not_hidden, alphasort);
+
+	if (n < 0)
+		return -errno;
+	t->v = calloc(n + 1, sizeof(*t->v));
+	if (!t->v)
+		return -ENOMEM;
+	for (int i = 0; i < n; i++)
+		if (names[i]->d_type != DT_DIR)
+			t->v[t->n++].name = strdup(names[i]->d_name);
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	return 0;
+}
+
+/* Names the images that failed; returns the status. */
+static int report(const struct task *t)
+{
+	char path[PATH_MAX];
+	int err, status = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (!t->v[i].err)
+			continue;
+		fprintf(stderr, "%s: %s\n", t->v[i].name, t->v[i].error);
+		status = EXIT_IMAGES;
+	}
+	snprintf(path, sizeof(path), "%s/index.html", t->out);
+	err = sheet_write(path, t->v, t->n);
+	if (err) {
+		fprintf(stderr, "%s: %s\n", path, strerror(-err));
+		return EXIT_SETUP;
+	}
+	return status;
+}
+
+static unsigned long number(const char *s, unsigned long least)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || end == s || *end || *s == '-' || n < least ||
+	    n > 1000000) {
+		fprintf(stderr, "%s: a number from %lu to 1000000 is wanted\n",
+			s, least);
+		exit(EXIT_USAGE);
+	}
+	return n;
+}
+
+/* Sandboxes as needed, all files, the page: the status. */
+static int thumbs(struct task *t, int native, unsigned long jobs,
+		  const struct box_limits *limits)
+{
+	struct pool *pool = NULL;
+	int err = list(t);
+
+	if (err) {
+		fprintf(stderr, "%s: %s\n", t->in, strerror(-err));
+		return EXIT_SETUP;
+	}
+	if (mkdir(t->out, 0777) && errno != EEXIST) {
+		fprintf(stderr, "%s: %s\n", t->out, strerror(errno));
+		return EXIT_SETUP;
+	}
+	if (jobs > t->n)
+		jobs = t->n ? t->n : 1;
+	if (!native) {
+		pool = pool_create(jobs, limits);
+		if (!pool) {
+			fprintf(stderr, "sandbox: %s\n", dune_errmsg());
+			return EXIT_SETUP;
+		}
+	}
+	err = run(t, pool, jobs);
+	if (pool)
+		pool_destroy(pool);
+	if (err) {
+		fprintf(stderr, "threads: %s\n", strerror(-err));
+		return EXIT_SETUP;
+	}
+	return report(t);
+}
+
+int main(int argc, char **argv)
+{
+	enum { NATIVE = 256 };
+	static const struct option longs[] = {
+		{ "size", required_argument, NULL, 's' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "time", required_argument, NULL, 't' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "native", no_argument, NULL, NATIVE },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	struct task t = {
+		.side = 160, .progress = isatty(2),
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	struct box_limits limits = { 20000000000, 1024ull << 20 };
+	unsigned long jobs = sysconf(_SC_NPROCESSORS_ONLN);
+	int c, native = 0, status;
+
+	while ((c = getopt_long(argc, argv, "s:j:t:m:qh", longs, NULL)) >= 0) {
+		switch (c) {
+		case 's':
+			t.side = number(optarg, 0);
+			break;
+		case 'j':
+			jobs = number(optarg, 1);
+			break;
+		case 't':
+			limits.wall_ns = number(optarg, 1) * 1000000;
+			break;
+		case 'm':
+			limits.memory = (uint64_t)number(optarg, 1) << 20;
+			break;
+		case NATIVE:
+			native = 1;
+			break;
+		case 'q':
+			t.progress = 0;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (argc - optind != 2) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	t.in = argv[optind];
+	t.out = argv[optind + 1];
+	status = thumbs(&t, native, jobs, &limits);
+	for (size_t i = 0; i < t.n; i++)
+		free((char *)t.v[i].name);
+	free(t.v);
+	return status;
+}
