@@ -15,8 +15,16 @@ $(B)/libdune-preload.so: apps/preload/preload.c $(B)/libdune.so
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -Wl,-z,defs \
 		-Wl,-rpath,'$$ORIGIN' $(LDFLAGS) -o $@ $^
 
+# What hosts plugins of the system's. Not of `all`, which needs none of their
+# libraries.
+.PHONY: apps
+apps:
+	@scripts/setup --apps
+	@$(MAKE) --no-print-directory $(B)/dune-thumbs $(B)/dune-xml
+
 include apps/examples/examples.mk
 include apps/wedge/wedge.mk
 include apps/gc/gc.mk
 include apps/plughost/plughost.mk
 include apps/thumbs/thumbs.mk
+include apps/xml/xml.mk

@@ -3,11 +3,6 @@
 
 THUMBS_O := $(call obj,obj,$(wildcard apps/thumbs/*.c))
 
-.PHONY: apps
-# Not of `all`: that needs no image libraries.
-apps:
-	@scripts/setup --apps
-	@$(MAKE) --no-print-directory $(B)/dune-thumbs
 tests-bin: $(B)/dune-thumbs
 $(B)/dune-thumbs: $(THUMBS_O) $(B)/libdune.a
 	@echo "  LD      $@"

@@ -1,0 +1,81 @@
+/* dune-xml: an outline of an XML document that nobody has to trust. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "outline.h"
+
+enum { EXIT_DOCUMENT = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
+
+static const char usage[] =
+"usage: dune-xml [options] [FILE]\n"
+"Prints elements, attributes and text of an XML document (or of the standard\n"
+"input). libexpat parses it in a virtual machine of its own.\n"
+"  -t, --time MS   time that the parser may take for 64 KiB (10000)\n"
+"      --native    parse in this process, without a sandbox\n"
+"  -h, --help      this\n"
+"Status: 0, or 1 when the document cannot be parsed, 2 for a wrong usage, 3\n"
+"when a file cannot be read or written.\n";
+
+static struct outline outline;
+
+int main(int argc, char **argv)
+{
+	enum { NATIVE = 256 };
+	static const struct option longs[] = {
+		{ "time", required_argument, NULL, 't' },
+		{ "native", no_argument, NULL, NATIVE },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	const char *name = "standard input";
+	unsigned long ms = 10000;
+	FILE *in = stdin;
+	int c, err, native = 0;
+	char *end;
+
+	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
+		switch (c) {
+		case 't':
+			ms = strtoul(optarg, &end, 10);
+			if (*end || !ms || ms > 1000000) {
+				fprintf(stderr, "--time: %s: a number from 1 "
+					"to 1000000 is wanted\n", optarg);
+				return EXIT_USAGE;
+			}
+			break;
+		case NATIVE:
+			native = 1;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (argc - optind > 1) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (argc > optind) {
+		name = argv[optind];
+		in = fopen(name, "re");
+		if (!in) {
+			fprintf(stderr, "%s: %s\n", name, strerror(errno));
+			return EXIT_FILE;
+		}
+	}
+	outline.out = stdout;
+	err = native ? native_parse(&outline, in) :
+		box_parse(&outline, in, ms * 1000000);
+	if (ferror(in) || ferror(stdout) || fflush(stdout)) {
+		fprintf(stderr, "%s: input or output error\n", name);
+		return EXIT_FILE;
+	}
+	if (err)
+		fprintf(stderr, "%s: %s\n", name, outline.error);
+	return err ? EXIT_DOCUMENT : 0;
+}
