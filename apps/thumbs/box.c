@@ -160,7 +160,7 @@ static int take_pixels(struct worker *w)
 	struct pixels *px = &w->im->pixels;
 	size_t size = (size_t)px->width * px->height * 4;
 
-	if (px->rgba)			/* of a GIF: made here */
+	if (px->rgba)			/* made here, row by row */
 		return 0;
 	px->rgba = malloc(size);
 	if (!px->rgba)
