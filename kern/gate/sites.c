@@ -23,8 +23,8 @@
 #define AREA_REACH	(1ul << 30)
 
 #define INT3		0xcc
-/* So often served before a site is looked at. */
-#define WORTH_IT	128
+/* So often told of before a site is looked at. */
+#define WORTH_IT	8
 /* Sites whose calls are counted at a time. */
 #define COUNTED		64
 /* So many strays, which cost an exit each, are too many. */

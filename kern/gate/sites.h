@@ -17,9 +17,9 @@
 struct dune_task;
 
 /*
- * A call that goes on at `back` was served without an exit, once more. Any
- * number of times, and the guest's word: rewrites the site when that pays.
- * The proxy, or t itself outside of the guest.
+ * A call that goes on at `back` (the guest's word) was served without an exit,
+ * once more, of which every 16th is told: rewrites the site when that pays.
+ * The proxy's, while the call is in its hands.
  */
 void dune_site_served(struct dune_task *t, dune_gva_t back);
 

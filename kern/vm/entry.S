@@ -42,7 +42,7 @@
 	/* a program that steps itself shall see no steps of ours */
 	test	$RFLAGS_TF, %r11d
 	jne	70f
-	mov	%rax, BOX(NR)
+	mov	%eax, BOX(NR)
 	mov	%rdi, BOX(ARG)
 	mov	%rsi, BOX(ARG1)
 	mov	%rdx, BOX(ARG2)

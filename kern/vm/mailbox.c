@@ -159,25 +159,27 @@ static void let_go(struct dune_vcpu *c)
 bool dune_mailbox_take(struct dune_vcpu *c, struct dune_post *post)
 {
 	struct dune_mailbox *m = c->box;
-	uint32_t posted = DUNE_BOX_POSTED, guest = GUEST;
+	uint32_t guest = GUEST;
 	unsigned int i;
 
-	if (GET(m->state) != posted ||
+	if (GET(m->state) != DUNE_BOX_POSTED ||
 	    !__atomic_compare_exchange_n(&c->box_owner, &guest, SERVING, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		return false;
-	/* it may have been taken back, and even posted again, before that */
-	if (!__atomic_compare_exchange_n(&m->state, &posted, DUNE_BOX_TAKEN,
-					 false, __ATOMIC_SEQ_CST,
-					 __ATOMIC_RELAXED)) {
+	/* it may have been taken back before that; now it cannot be */
+	if (GET(m->state) != DUNE_BOX_POSTED) {
 		let_go(c);
 		return false;
 	}
 	post->nr = GET(m->nr);
 	for (i = 0; i < DUNE_ARRAY_SIZE(post->arg); i++)
 		post->arg[i] = GET(m->arg[i]);
-	post->rip = GET(m->rip);
 	return true;
+}
+
+uint64_t dune_mailbox_rip(const struct dune_vcpu *c)
+{
+	return GET(c->box->rip);
 }
 
 void dune_mailbox_answer(struct dune_vcpu *c, long ret)

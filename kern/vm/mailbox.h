@@ -16,8 +16,8 @@
  * entry code runs in ring 3: the program may write anything there at any time.
  * So nothing in the page is ever the truth for the host:
  *
- *   mailbox.state  FREE -> POSTED (guest) -> TAKEN (proxy) -> DONE or
- *                  DECLINED (proxy); a hint, and the guest's to ruin
+ *   mailbox.state  FREE -> POSTED (guest) -> DONE or DECLINED (proxy); a hint,
+ *                  and the guest's to ruin
  *   vcpu.box_owner IDLE -> GUEST (vCPU thread, before KVM_RUN) -> SERVING
  *                  (proxy) -> GUEST (proxy) -> IDLE (vCPU thread, after
  *                  KVM_RUN, waiting while SERVING); host memory, the truth
@@ -30,14 +30,14 @@
 
 /* Offsets in struct dune_mailbox, for the entry code. */
 #define DUNE_BOX_STATE		0
+#define DUNE_BOX_NR		4
 #define DUNE_BOX_RET		8
-#define DUNE_BOX_NR		16
-#define DUNE_BOX_ARG		24
-#define DUNE_BOX_ARG1		32
-#define DUNE_BOX_ARG2		40
-#define DUNE_BOX_ARG3		48
-#define DUNE_BOX_ARG4		56
-#define DUNE_BOX_ARG5		64
+#define DUNE_BOX_ARG		16
+#define DUNE_BOX_ARG1		24
+#define DUNE_BOX_ARG2		32
+#define DUNE_BOX_ARG3		40
+#define DUNE_BOX_ARG4		48
+#define DUNE_BOX_ARG5		56
 #define DUNE_BOX_OPEN		128
 #define DUNE_BOX_SPINS		132
 #define DUNE_BOX_PID		136
@@ -52,9 +52,8 @@
 
 #define DUNE_BOX_FREE		0
 #define DUNE_BOX_POSTED		1
-#define DUNE_BOX_TAKEN		2
-#define DUNE_BOX_DONE		3
-#define DUNE_BOX_DECLINED	4	/* leave, and have it run there */
+#define DUNE_BOX_DONE		2
+#define DUNE_BOX_DECLINED	3	/* leave, and have it run there */
 
 /*
  * Where in the entry code a vCPU was found: what its user registers are, and
@@ -79,12 +78,15 @@
 #include "kern/vm/vm.h"
 
 struct dune_mailbox {
-	/* the call: written by the guest, answered by the proxy */
+	/*
+	 * The call, written by the guest, answered by the proxy: one cache
+	 * line, which goes to the proxy's CPU and back.
+	 */
 	uint32_t state;
-	uint32_t pad0;
+	uint32_t nr;
 	uint64_t ret;
-	uint64_t nr, arg[6];
-	uint64_t pad1[7];
+	uint64_t arg[6];
+	uint64_t pad1[8];
 	/* written by the host only (a guest that does harms itself) */
 	uint32_t open;		/* somebody is there to post to */
 	uint32_t spins;		/* how often to look for the answer */
@@ -97,10 +99,9 @@ struct dune_mailbox {
 	uint64_t stack[36];
 };
 
-/* One call as it was posted: a copy. rip: where it goes on, its word for it. */
+/* One call as it was posted: a copy. */
 struct dune_post {
 	uint64_t nr, arg[6];
-	uint64_t rip;
 };
 
 /*
@@ -135,6 +136,8 @@ void dune_mailbox_counts(struct dune_vcpu *vcpu, uint32_t *pids,
  * decline it soon: the vCPU's thread may be waiting for that.
  */
 bool dune_mailbox_take(struct dune_vcpu *vcpu, struct dune_post *post);
+/* Where the call in hand goes on: the guest's word for it. */
+uint64_t dune_mailbox_rip(const struct dune_vcpu *vcpu);
 void dune_mailbox_answer(struct dune_vcpu *vcpu, long ret);
 void dune_mailbox_decline(struct dune_vcpu *vcpu);
 

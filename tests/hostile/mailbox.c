@@ -37,7 +37,7 @@ static void scribble(int what, unsigned int seed)
 		b[i] = i == 0 ? n % 6 : outside[n % OUTSIDE] >> (i & 1) * 32;
 		/* what was posted, again, and calls of all numbers */
 		if (what == 0 && n % 3 == 0) {
-			b[4] = n % 400;
+			b[1] = n % 400;
 			b[0] = 1;
 		}
 	}

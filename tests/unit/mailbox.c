@@ -229,7 +229,7 @@ static void run(bool honest)
 		dune_mailbox_enter(&vcpu);
 		post(i);
 		for (unsigned int n = 0; n < i % 200; n++) {
-			if (GET(box.state) > DUNE_BOX_TAKEN)
+			if (GET(box.state) > DUNE_BOX_POSTED)
 				break;
 			if (i % 5 == 0)
 				sched_yield();
