@@ -1,6 +1,6 @@
 /*
- * The contract between dune-plughost and its plugins: a plugin gets text line by
- * line and prints what it makes of it. A plugin is a shared object:
+ * The contract between dune-plughost and its plugins: a plugin gets text line
+ * by line and prints what it makes of it. A plugin is a shared object:
  *
  *	cc -shared -fPIC -O2 -o mine.so mine.c
  *

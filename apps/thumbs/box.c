@@ -1,4 +1,4 @@
-/* The decoders' sandboxes: one is set up and frozen, the workers' are clones. */
+/* The decoders' sandboxes: one is set up and frozen, the others are clones. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* The outline by libexpat in this process: what the sandbox is compared with. */
+/* The outline by libexpat in this process: to compare the sandbox with. */
 #include <errno.h>
 #include <expat.h>
 #include <string.h>

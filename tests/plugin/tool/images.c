@@ -98,7 +98,8 @@ static void make_pngs(void)
 					 & PNG_COLOR_MASK_ALPHA));
 }
 
-static void make_jpeg(const char *name, int parts, int progressive, int sampling)
+static void make_jpeg(const char *name, int parts, int progressive,
+		      int sampling)
 {
 	struct jpeg_compress_struct c;
 	struct jpeg_error_mgr e;
