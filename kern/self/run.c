@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "kern/err.h"
-#include "kern/mm/uaccess.h"
 #include "kern/self/frame.h"
 #include "kern/self/self.h"
 #include "kern/vm/ring0.h"
@@ -25,8 +24,6 @@ extern const char dune_guest_code[], dune_guest_syscall_out[],
 	dune_guest_user[], dune_guest_user_end[], dune_guest_user_poll_out[];
 
 #define RFLAGS_ALWAYS	2ul
-#define INT3		0xcc
-#define INT		0xcd	/* and a vector */
 #define RED_ZONE	128
 
 /* Raw: errno is the program's. */
@@ -117,25 +114,6 @@ static bool becoming_user(const struct dune_sthread *t)
 	       within(t, dune_guest_soft_to_user, dune_guest_soft_to_user_end);
 }
 
-/*
- * Has KVM an exception still to deliver? With a new rip it would become somebody
- * else's, or be lost. KVM does not tell about an int3's: where the instruction is
- * over by then (a software KVM), it may or may not be under way.
- */
-static bool exception_waits(const struct dune_sthread *t)
-{
-	const struct dune_vcpu *c = t->task.vcpu;
-	struct kvm_vcpu_events ev;
-	uint8_t before[2];
-
-	if (!c->vm->kind.native_ring0 &&
-	    !dune_copy_in(before, c->u.rip - sizeof(before), sizeof(before)) &&
-	    (before[1] == INT3 || (before[0] == INT && before[1] == 3)))
-		return true;
-	return !ioctl(c->fd, KVM_GET_VCPU_EVENTS, &ev) &&
-	       (ev.exception.injected || ev.exception.pending);
-}
-
 /* The gate's own int3 is not to come: it is done here, or once more. */
 static void drop_exception(const struct dune_sthread *t)
 {
@@ -191,7 +169,8 @@ static void settle(struct dune_sthread *t)
 {
 	t->deliverable = true;
 	if (t->task.vcpu->u.rip - (uintptr_t)t->pc - DUNE_PC_STUBS >=
-	    2 * DUNE_PAGE_SIZE ? !exception_waits(t) : settle_stubs(t))
+	    2 * DUNE_PAGE_SIZE ?
+	    !dune_vcpu_exception_waits(t->task.vcpu) : settle_stubs(t))
 		return;
 	t->deliverable = false;
 	t->pc->kick = 1;
@@ -349,6 +328,9 @@ enum dune_self_exit dune_self_run(struct dune_sthread *t)
 	long r;
 
 	prepare(t);
+	/* else what waited then is still to come */
+	if (t->deliverable)
+		c->entered = c->run->s.regs.regs;
 	r = kvm_run(c->fd);
 	c->exits++;
 	c->run->kvm_dirty_regs = 0;

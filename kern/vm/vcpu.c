@@ -7,12 +7,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/mm/uaccess.h"
 #include "kern/vm/mailbox.h"
 #include "kern/vm/ring0.h"
 
 /* rflags ring 3 may have: all but IOPL, VM, VIF, VIP; bit 1 and IF always. */
 #define RFLAGS_USER	0x244dd5ul
 #define RFLAGS_ALWAYS	0x202ul
+
+#define INT3		0xcc
+#define INT		0xcd	/* and a vector */
 
 #define PF_RESERVED	(1u << 3)	/* page fault error code */
 
@@ -279,6 +283,20 @@ static enum dune_exit left_by_port(struct dune_vcpu *c)
 	return DUNE_EXIT_TRAP;
 }
 
+bool dune_vcpu_exception_waits(const struct dune_vcpu *c)
+{
+	struct kvm_vcpu_events ev;
+	uint8_t before[2];
+
+	if (!c->vm->kind.native_ring0 &&
+	    memcmp(&c->u, &c->entered, sizeof(c->u)) &&
+	    !dune_copy_in(before, c->u.rip - sizeof(before), sizeof(before)) &&
+	    (before[1] == INT3 || (before[0] == INT && before[1] == 3)))
+		return true;
+	return !ioctl(c->fd, KVM_GET_VCPU_EVENTS, &ev) &&
+	       (ev.exception.injected || ev.exception.pending);
+}
+
 /*
  * Interrupted in the middle of a stub? Before its `out` the guest must go on
  * to leave by itself (user_mode false); after it, the user's registers are
@@ -316,6 +334,8 @@ static enum dune_exit left_by_signal(struct dune_vcpu *c)
 			c->user_mode = false;
 		else
 			c->edited = true;
+	} else {
+		c->user_mode = !dune_vcpu_exception_waits(c);
 	}
 	return DUNE_EXIT_INTR;
 }
@@ -422,6 +442,9 @@ enum dune_exit dune_vcpu_run(struct dune_vcpu *c)
 	int r, err;
 
 	prepare(c);
+	/* else what waited then is still to come */
+	if (c->user_mode)
+		c->entered = c->run->s.regs.regs;
 	if (c->box)
 		dune_mailbox_enter(c);
 	r = ioctl(c->fd, KVM_RUN, 0);

@@ -91,6 +91,7 @@ struct dune_vcpu {
 	/* how the guest last left, to know how to go back */
 	enum dune_exit last;
 	uint64_t exits;		/* number of KVM_RUN returns */
+	struct kvm_regs entered;	/* of the latest entry in user_mode */
 	/* mailbox.h; NULL: none, and its entry code is the VM's */
 	struct dune_mailbox *box;
 	size_t entry;		/* its entry code in the ring 0 area */
@@ -198,6 +199,14 @@ int dune_vcpu_restart(struct dune_vcpu *vcpu);
  * something needs the host. Async-signal-safe companion: dune_vcpu_kick().
  */
 enum dune_exit dune_vcpu_run(struct dune_vcpu *vcpu);
+
+/*
+ * Stopped by a signal: has KVM an exception still to deliver? With another rip
+ * it would become somebody else's, or be lost. Of an int3's KVM tells nothing on a
+ * software KVM, where the instruction is over by then: true wherever the
+ * guest is behind one and has moved since `entered`.
+ */
+bool dune_vcpu_exception_waits(const struct dune_vcpu *vcpu);
 
 /*
  * Makes the current or next dune_vcpu_run() return DUNE_EXIT_INTR at once.
