@@ -351,11 +351,15 @@ static void take_port(struct dune_task *t)
 	dune_mailbox_budget(t->vcpu, ANSWERS);
 }
 
-/* Entry code answers this call, but did not now: its budget is used up. */
-static void identity_exit(struct dune_task *t, long nr)
+/* Does entry code answer this call where there is a mailbox? */
+static bool identity(long nr)
 {
-	if (!t->vcpu->box || (nr != SYS_getpid && nr != SYS_gettid))
-		return;
+	return nr == SYS_getpid || nr == SYS_gettid;
+}
+
+/* It did not now: its budget is used up. */
+static void identity_exit(struct dune_task *t)
+{
 	dune_site_rewrite(t, t->vcpu->u.rip);
 	dune_mailbox_budget(t->vcpu, INT32_MAX);
 }
@@ -435,8 +439,11 @@ void dune_gate_exit(struct dune_task *t, const struct dune_call *call)
 		return;
 	if (row->flags & DUNE_F_CREDS)
 		close_gate(t);
-	identity_exit(t, call->nr);
-	if (!row->proxy || gate.closed || gate.awake)
+	if (identity(call->nr) && t->vcpu->box)
+		identity_exit(t);
+	else if (!row->proxy && !identity(call->nr))
+		return;
+	if (gate.closed || gate.awake)
 		return;
 	t_now = now();
 	gap = t_now - t->last_exit;
@@ -449,5 +456,6 @@ void dune_gate_exit(struct dune_task *t, const struct dune_call *call)
 	t->streak = 0;
 	if (t->port < 0)
 		take_port(t);
-	wake(t);
+	if (row->proxy)
+		wake(t);
 }
