@@ -208,7 +208,7 @@ clean:
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
 		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
 		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
-		$(B)/dune-thumbs $(B)/dune-xml $(B)/plughost
+		$(B)/dune-thumbs $(B)/dune-xml $(B)/dune-sql $(B)/plughost
 
 D	:= $(DESTDIR)$(PREFIX)
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))

@@ -28,3 +28,4 @@ include apps/gc/gc.mk
 include apps/plughost/plughost.mk
 include apps/thumbs/thumbs.mk
 include apps/xml/xml.mk
+include apps/sql/sql.mk

@@ -1,0 +1,275 @@
+/*
+ * dune-sql: SQL from the standard input on a database that a sandboxed sqlite
+ * owns. The plugin may open the database's two files and nothing else; rows
+ * come as callbacks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <dune/sandbox.h>
+
+enum { EXIT_SQL = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
+
+#define SQL_MAX		(16u << 20)	/* bytes of SQL */
+#define VALUE_MAX	(1u << 20)	/* bytes of one value */
+#define COLUMNS_MAX	2000		/* sqlite's own default limit */
+#define SQLITE_OK	0
+
+static const char usage[] =
+"usage: dune-sql [options] DATABASE\n"
+"Runs SQL from the standard input on DATABASE, which is made if there is none,\n"
+"and prints rows as sqlite3(1) does. sqlite runs in a virtual machine of its\n"
+"own, which can open DATABASE and DATABASE-journal and nothing else.\n"
+"  -t, --time MS   time that the SQL may take (10000)\n"
+"  -h, --help      this\n"
+"Status: 0, or 1 when the SQL fails, 2 for a wrong usage, 3 when a file cannot\n"
+"be read or written.\n";
+
+#define P dune_addr
+DUNE_PLUGIN_CALL(call_open, int, P, P)
+DUNE_PLUGIN_CALL(call_exec, int, P, P, P, P, P)
+DUNE_PLUGIN_CALL(call_close, int, P)
+DUNE_PLUGIN_CALL(call_errmsg, P, P)
+
+static struct box {
+	struct dune_engine *engine;
+	struct dune_sandbox *sandbox;
+	struct dune_function open, exec, close, errmsg;
+	P on_row, db;
+	char error[200];
+} box;
+
+/* A value of the plugin's that is an error for us. */
+static int refuse(const char *what)
+{
+	snprintf(box.error, sizeof(box.error), "%s", what);
+	return -E2BIG;
+}
+
+/* int callback(void *user, int columns, char **values, char **names) */
+static int on_row(struct dune_sandbox *sandbox, void *ctx, int *result, P user,
+		  int columns, P values, P names)
+{
+	static char text[VALUE_MAX];
+	P value;
+
+	(void)ctx, (void)user, (void)names;
+	if (columns < 0 || columns > COLUMNS_MAX)
+		return refuse("a row with more columns than sqlite has");
+	for (int i = 0; i < columns; i++, values.v += sizeof(value)) {
+		long len = dune_sandbox_copy_out(sandbox, &value, values,
+						 sizeof(value));
+
+		if (len)
+			return len;
+		/* NULL prints as nothing */
+		len = value.v ? dune_sandbox_copy_string(sandbox, text, value,
+							 sizeof(text)) : 0;
+		if (len == -ENAMETOOLONG)
+			return refuse("a value of more than a megabyte");
+		if (len < 0)
+			return len;
+		if (i)
+			putchar('|');
+		fwrite(text, 1, len, stdout);
+	}
+	putchar('\n');
+	*result = ferror(stdout) != 0;
+	return 0;
+}
+DUNE_HOST_CALLBACK(row_callback, "sql_row", on_row, int, P, int, P, P);
+
+/* Text for the plugin: in the transfer heap. */
+static int send(const char *text, size_t len, P *at)
+{
+	int err = dune_sandbox_alloc(box.sandbox, len + 1, at);
+
+	return err ? err : dune_sandbox_copy_in(box.sandbox, *at, text,
+						len + 1);
+}
+
+/* What sqlite says of its latest failure. Always an error. */
+static int failed(void)
+{
+	P text;
+	int err = call_errmsg(&box.errmsg, &text, box.db);
+
+	if (err)
+		return err;
+	if (dune_sandbox_copy_string(box.sandbox, box.error, text,
+				     sizeof(box.error)) < 0)
+		strcpy(box.error, "sqlite failed");
+	for (char *p = box.error; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return -EBADMSG;
+}
+
+static int run(const char *sql, size_t len, P row)
+{
+	P text, none = { 0 };
+	int err = send(sql, len, &text), code;
+
+	if (err)
+		return err;
+	err = call_exec(&box.exec, &code, box.db, text, row, none, none);
+	return err || code == SQLITE_OK ? err : failed();
+}
+
+static int set_up(const char *database, uint64_t wall_ns)
+{
+	struct dune_sandbox_options options = {
+		.size = sizeof(options), .wall_ns = wall_ns,
+		.flags = DUNE_SANDBOX_FILES,
+	};
+	char policy[2 * PATH_MAX + 32];
+	struct dune_object *sqlite;
+	P name, handle;
+	int err, code;
+
+	snprintf(policy, sizeof(policy), "rw %s\nrw %s-journal\n", database,
+		 database);
+	options.policy = policy;
+	if ((err = dune_engine_create(&box.engine)) ||
+	    (err = dune_sandbox_create(box.engine, &options, &box.sandbox)) ||
+	    (err = dune_sandbox_callbacks(box.sandbox, &row_callback, 1,
+					  NULL)) ||
+	    (err = dune_sandbox_load(box.sandbox, "libsqlite3.so.0", 0,
+				     &sqlite)) ||
+	    (err = dune_object_function(sqlite, "sqlite3_open", &box.open)) ||
+	    (err = dune_object_function(sqlite, "sqlite3_exec", &box.exec)) ||
+	    (err = dune_object_function(sqlite, "sqlite3_close",
+					&box.close)) ||
+	    (err = dune_object_function(sqlite, "sqlite3_errmsg",
+					&box.errmsg)) ||
+	    (err = dune_sandbox_callback_addr(box.sandbox, "sql_row",
+					      &box.on_row)) ||
+	    (err = send(database, strlen(database), &name)) ||
+	    (err = dune_sandbox_alloc(box.sandbox, sizeof(P), &handle)) ||
+	    (err = call_open(&box.open, &code, name, handle)) ||
+	    (err = dune_sandbox_copy_out(box.sandbox, &box.db, handle,
+					 sizeof(box.db))))
+		return err;
+	if (code != SQLITE_OK)
+		return failed();
+	return 0;
+}
+
+static int run_all(const char *database, const char *sql, size_t len,
+		   uint64_t wall_ns)
+{
+	/* the journal cannot be made or removed, but written */
+	static const char mode[] = "PRAGMA journal_mode = PERSIST;"
+				   "PRAGMA temp_store = MEMORY;";
+	P none = { 0 };
+	int err = set_up(database, wall_ns), code;
+
+	if (!err)
+		err = run(mode, strlen(mode), none);
+	if (!err)
+		err = run(sql, len, box.on_row);
+	if (!err || err == -EBADMSG) {
+		int end = call_close(&box.close, &code, box.db);
+
+		err = err ? err : end;
+	}
+	return err;
+}
+
+/* ---- on this side ---- */
+
+/* Both files have to be there for the policy to name them. */
+static int make_files(const char *name, char database[PATH_MAX])
+{
+	char journal[PATH_MAX + 16];
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0 || !realpath(name, database))
+		return -errno;
+	close(fd);
+	/* a line of the policy each; room for the journal's name */
+	if (strpbrk(database, "\n#") || strlen(database) > PATH_MAX - 16)
+		return -EINVAL;
+	snprintf(journal, sizeof(journal), "%s-journal", database);
+	fd = open(journal, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static const char *why(int err)
+{
+	struct dune_report r = { .size = sizeof(r) };
+
+	if (box.error[0])
+		return box.error;
+	if (box.sandbox && !dune_sandbox_report(box.sandbox, &r) && r.cause) {
+		snprintf(box.error, sizeof(box.error), "sqlite ended by %s",
+			 dune_cause_name(r.cause));
+		return box.error;
+	}
+	return *dune_errmsg() ? dune_errmsg() : strerror(-err);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "time", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	static char sql[SQL_MAX], database[PATH_MAX];
+	unsigned long ms = 10000;
+	size_t len;
+	char *end;
+	int c, err;
+
+	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
+		switch (c) {
+		case 't':
+			ms = strtoul(optarg, &end, 10);
+			if (*end || !ms || ms > 1000000) {
+				fprintf(stderr, "--time: %s: a number from 1 "
+					"to 1000000 is wanted\n", optarg);
+				return EXIT_USAGE;
+			}
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (argc - optind != 1) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	len = fread(sql, 1, sizeof(sql), stdin);
+	if (ferror(stdin) || len == sizeof(sql)) {
+		fprintf(stderr, "standard input: %s\n", len == sizeof(sql) ?
+			"more than 16 MiB of SQL" : strerror(errno));
+		return EXIT_FILE;
+	}
+	err = make_files(argv[optind], database);
+	if (err) {
+		fprintf(stderr, "%s: %s\n", argv[optind], strerror(-err));
+		return EXIT_FILE;
+	}
+	err = run_all(database, sql, len, ms * 1000000);
+	if (err)
+		fprintf(stderr, "%s: %s\n", argv[optind], why(err));
+	dune_engine_destroy(box.engine);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "standard output: %s\n", strerror(errno));
+		return EXIT_FILE;
+	}
+	return err ? EXIT_SQL : 0;
+}
