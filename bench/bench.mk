@@ -42,7 +42,7 @@ $(BENCHBIN)/hello: bench/hello.c
 $(BENCH_DUNE): $(BENCHBIN)/%: bench/%.c $(BENCH_LIB) $(B)/libdune.a \
 		$(wildcard bench/lib/*.h)
 	@echo "  BENCH   $@"
-	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c %.a,$^)
+	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c %.a,$^) -lseccomp
 
 $(B)/tests/unit-bench-stats $(B)/tests-asan/unit-bench-stats: \
 		bench/lib/stats.c bench/lib/json.c

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,8 @@ static struct {
 	volatile uint32_t asleep __attribute__((aligned(64)));
 } *shared;
 static int to_other[2], from_other[2];
-static pid_t by_futex, by_pipe, by_looking;
+static int to_wrapped[2], from_wrapped[2];
+static pid_t by_futex, by_pipe, by_looking, by_wrapped;
 
 static void futex(volatile uint32_t *word, int op, uint32_t v)
 {
@@ -81,16 +83,57 @@ static void answer_looking(void)
 	}
 }
 
-static void answer_pipe(void)
+static void answer(int from, int to)
 {
 	int v;
 
-	while (read(to_other[0], &v, sizeof(v)) == sizeof(v)) {
+	while (read(from, &v, sizeof(v)) == sizeof(v)) {
 		v = direct(v);
-		if (write(from_other[1], &v, sizeof(v)) != sizeof(v))
+		if (write(to, &v, sizeof(v)) != sizeof(v))
 			break;
 	}
 	_exit(0);
+}
+
+static void answer_pipe(void)
+{
+	answer(to_other[0], from_other[1]);
+}
+
+/* What a sandbox of this kind refuses; the others are allowed. */
+static int filter(void)
+{
+	static const int refused[] = {
+		SCMP_SYS(socket), SCMP_SYS(ptrace), SCMP_SYS(mount),
+		SCMP_SYS(unshare), SCMP_SYS(bpf), SCMP_SYS(keyctl),
+	};
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int fd = memfd_create("filter", 0), err = !ctx;
+
+	for (size_t i = 0; !err && i < sizeof(refused) / sizeof(*refused); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i],
+				       0);
+	if (!err)
+		err = seccomp_export_bpf(ctx, fd);
+	seccomp_release(ctx);
+	return err || lseek(fd, 0, SEEK_SET) ? -1 : fd;
+}
+
+/* This program again, in bubblewrap with that filter; answers as through pipes. */
+static void answer_wrapped(void)
+{
+	char self[4096], fd[16];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	snprintf(fd, sizeof(fd), "%d", filter());
+	if (n < 0 || dup2(to_wrapped[0], 0) || dup2(from_wrapped[1], 1) != 1)
+		return;
+	self[n] = '\0';
+	/* so that each end of the pipes is where it is used only */
+	close(to_wrapped[1]);
+	close(from_wrapped[0]);
+	execlp("bwrap", "bwrap", "--unshare-all", "--die-with-parent",
+	       "--ro-bind", "/", "/", "--seccomp", fd, self, "--answer", NULL);
 }
 
 static pid_t start(void (*fn)(void))
@@ -147,10 +190,20 @@ static int go_looking(int v)
 	return 0;
 }
 
+static int ask(int to, int from, int v)
+{
+	return write(to, &v, sizeof(v)) != sizeof(v) ||
+	       read(from, &v, sizeof(v)) != sizeof(v);
+}
+
 static int go_pipe(int v)
 {
-	return write(to_other[1], &v, sizeof(v)) != sizeof(v) ||
-	       read(from_other[0], &v, sizeof(v)) != sizeof(v);
+	return ask(to_other[1], from_other[0], v);
+}
+
+static int go_wrapped(int v)
+{
+	return ask(to_wrapped[1], from_wrapped[0], v);
 }
 
 static int go_fork(int v)
@@ -192,6 +245,7 @@ static struct way {
 	{ "call", "process, looking", go_looking, 5000, false, { 0 }, false },
 	{ "call", "process, futex", go_futex, 200, false, { 0 }, false },
 	{ "call", "process, pipe", go_pipe, 200, false, { 0 }, false },
+	{ "call", "bubblewrap, pipe", go_wrapped, 200, false, { 0 }, false },
 	{ "call", "fork", go_fork, 5, false, { 0 }, false },
 	{ "call after a pause", "direct", go_direct, 2, true, { 0 }, false },
 	{ "call after a pause", "sandbox", go_sandbox, 2, true, { 0 }, false },
@@ -199,6 +253,8 @@ static struct way {
 	  false },
 	{ "call after a pause", "process, pipe", go_pipe, 2, true, { 0 },
 	  false },
+	{ "call after a pause", "bubblewrap, pipe", go_wrapped, 2, true,
+	  { 0 }, false },
 	{ "reset and 10 pages", "10 pages alone", go_dirty, 1, true, { 0 },
 	  false },
 	{ "reset and 10 pages", "sandbox", go_reset, 1, true, { 0 }, false },
@@ -270,18 +326,27 @@ static int prepare(void)
 	return r;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int n, failed;
 	size_t i;
 
+	if (argc > 1 && !strcmp(argv[1], "--answer"))
+		answer(0, 1);
+	signal(SIGPIPE, SIG_IGN);
+
 	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED || pipe(to_other) || pipe(from_other))
+	if (shared == MAP_FAILED || pipe(to_other) || pipe(from_other) ||
+	    pipe(to_wrapped) || pipe(from_wrapped))
 		return 1;
 	by_futex = start(answer_futex);
 	by_pipe = start(answer_pipe);
 	by_looking = start(answer_looking);
+	by_wrapped = start(answer_wrapped);
+	/* where there is no bubblewrap, its row says so */
+	close(to_wrapped[0]);
+	close(from_wrapped[1]);
 	failed = prepare();
 	for (i = 0; i < WAYS; i++)
 		calibrate(&ways[i]);
@@ -291,6 +356,7 @@ int main(void)
 	kill(by_futex, SIGKILL);
 	kill(by_pipe, SIGKILL);
 	kill(by_looking, SIGKILL);
+	kill(by_wrapped, SIGKILL);
 	for (i = 0; i < WAYS; i++) {
 		const struct bench_id id = { "plugin", ways[i].row,
 					     ways[i].who, "ns" };
