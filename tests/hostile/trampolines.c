@@ -141,6 +141,8 @@ int main(int argc, char **argv)
 	map_code(code);
 	for (int n = 0; n < 300; n++)
 		CHECK(run(n % SITES) == getppid());
+	/* what ran wild may have printed half a line */
+	say("\n");
 	contained("code pages pulled away, the last ended by %s", how(st));
 	return 0;
 }
