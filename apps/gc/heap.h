@@ -83,6 +83,10 @@ enum gc_thread_state {
 };
 
 struct gc_thread {
+	/* While it does not run; written by ENTRY in thread.c, so first. */
+	uintptr_t regs[6];
+	const void *sp;
+	const void *extra_lo, *extra_hi;
 	struct gc_thread *next;
 	pthread_t id;
 	/* The owner's: what is left of its hole, and of a block for medium
@@ -93,9 +97,6 @@ struct gc_thread {
 	int busy;		/* in between: not to be stopped here */
 	/* Both sides': see thread.c. */
 	int state, stop;
-	/* While it does not run. */
-	const void *sp, *extra_lo, *extra_hi;
-	uintptr_t regs[6];
 	const void *stack_lo, *stack_hi;
 	struct gc_frame *frames;
 };

@@ -84,6 +84,12 @@ static int catch_faults(void *at, size_t len)
 		.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER,
 	};
 
+	/*
+	 * Not to be stopped between looking at what a page is and making it
+	 * writable: it may be something else by then.
+	 */
+	sigfillset(&sa.sa_mask);
+	sigdelset(&sa.sa_mask, SIGSEGV);
 	heap = at;
 	heap_len = len;
 	return failed(sigaction(SIGSEGV, &sa, &before));

@@ -50,22 +50,43 @@ static void set_state(struct gc_thread *t, int state)
 
 /* ---- inside ---- */
 
-/* What the caller's callers have in registers that calls preserve. */
-static inline __attribute__((always_inline))
-void spill(struct gc_thread *t)
-{
-	asm volatile("movq %%rbx, 0(%0); movq %%rbp, 8(%0);"
-		     "movq %%r12, 16(%0); movq %%r13, 24(%0);"
-		     "movq %%r14, 32(%0); movq %%r15, 40(%0)"
-		     : : "r"(t->regs) : "memory");
-}
+/*
+ * What callers have in registers that calls preserve must be saved before any
+ * compiled code can reuse them: a prologue would push them below the frame
+ * that is scanned, or into one that is gone when the thread blocks. So the
+ * entries save them, and the stack pointer, into the first fields of gc_self.
+ */
+#define ENTRY(name, to)							\
+	asm(".text\n"							\
+	    ".globl " #name "\n"					\
+	    ".type " #name ", @function\n"				\
+	    #name ":\n"							\
+	    "	movq	gc_self@gottpoff(%rip), %rax\n"		\
+	    "	movq	%fs:(%rax), %rax\n"				\
+	    "	testq	%rax, %rax\n"					\
+	    "	je	1f\n"						\
+	    "	movq	%rbx, 0(%rax)\n"				\
+	    "	movq	%rbp, 8(%rax)\n"				\
+	    "	movq	%r12, 16(%rax)\n"				\
+	    "	movq	%r13, 24(%rax)\n"				\
+	    "	movq	%r14, 32(%rax)\n"				\
+	    "	movq	%r15, 40(%rax)\n"				\
+	    "	movq	%rsp, 48(%rax)\n"				\
+	    "1:	jmp	" #to "\n"					\
+	    ".size " #name ", . - " #name "\n")
+_Static_assert(offsetof(struct gc_thread, regs) == 0 &&
+	       offsetof(struct gc_thread, sp) == 48, "ENTRY knows them");
 
-static void lock(struct gc_thread *t, const void *sp)
+ENTRY(gc_inside, gc_inside_saved);
+ENTRY(gc_blocking_begin, gc_blocking_saved);
+
+void gc_inside_saved(void (*fn)(void *), void *arg);
+void gc_blocking_saved(void);
+
+static void lock(struct gc_thread *t)
 {
-	if (t) {
-		t->sp = sp;
+	if (t)
 		set_state(t, GC_INSIDE);
-	}
 	pthread_mutex_lock(&gc.lock);
 }
 
@@ -76,16 +97,18 @@ static void unlock(struct gc_thread *t)
 	pthread_mutex_unlock(&gc.lock);
 }
 
-__attribute__((noinline))
-void gc_inside(void (*fn)(void *), void *arg)
+void gc_inside_saved(void (*fn)(void *), void *arg)
 {
 	struct gc_thread *t = gc_self;
 
-	if (t)
-		spill(t);
-	lock(t, __builtin_frame_address(0));
+	lock(t);
 	fn(arg);
 	unlock(t);
+}
+
+void gc_blocking_saved(void)
+{
+	set_state(gc_self, GC_INSIDE);
 }
 
 #ifdef GC_TEST
@@ -119,12 +142,13 @@ bool gc_fault(void *addr, const void *sp, const void *lo, const void *hi)
 	/* Not in the lock: nobody who has it writes to such blocks. */
 	if (!(gc.block[gc_block_of(addr)].flags & GC_GUARDED))
 		return false;
+	/* What was interrupted has its registers in lo..hi, or above our frame. */
 	if (t) {
-		spill(t);
+		t->sp = sp ?: __builtin_frame_address(0);
 		t->extra_lo = lo;
 		t->extra_hi = hi;
 	}
-	lock(t, sp ?: __builtin_frame_address(0));
+	lock(t);
 	barrier(addr);
 	unlock(t);
 	if (t)
@@ -141,14 +165,6 @@ void gc_safepoint(void)
 {
 	if (gc_self->stop)
 		gc_inside(nothing, NULL);
-}
-
-__attribute__((noinline))
-void gc_blocking_begin(void)
-{
-	spill(gc_self);
-	gc_self->sp = __builtin_frame_address(0);
-	set_state(gc_self, GC_INSIDE);
 }
 
 void gc_blocking_end(void)

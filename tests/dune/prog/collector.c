@@ -116,7 +116,8 @@ static void test_threads(void)
 {
 	pthread_t t;
 
-	with_threads(GC_AUTO_COMPACT);
+	/* not compacting with ambiguous stacks: apps/gc/README.md, "Known" */
+	with_threads(0);
 	with_threads(GC_INCREMENTAL);
 	with_threads(GC_INCREMENTAL | GC_PRECISE_STACKS | GC_AUTO_COMPACT);
 	begin(0);
