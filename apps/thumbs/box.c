@@ -12,7 +12,7 @@ struct pool {
 };
 
 static const struct {
-	const char *library;
+	const char *file;
 	int (*decode)(struct worker *w);
 } decoder[FORMATS] = {
 	[FORMAT_PNG] = { "libpng16.so.16", box_png },
@@ -83,7 +83,7 @@ static int set_up(struct worker *w)
 	    (err = ADD(w->box, box_gif_callbacks)))
 		return err;
 	for (int i = 0; i < FORMATS; i++) {
-		err = dune_sandbox_load(w->box, decoder[i].library, 0,
+		err = dune_sandbox_load(w->box, decoder[i].file, 0,
 					&object[i]);
 		if (err)
 			return err;
