@@ -1,5 +1,7 @@
 /* What /proc says about the monitor, made to be about the guest. Pure. */
 #include <dirent.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,31 +201,44 @@ size_t dune_procfmt_stat(const char *in, size_t len,
 	return o.len;
 }
 
-/* The kernel's records; the old ones keep the type behind the name. */
-struct dirent_old {
-	unsigned long ino, off;
-	unsigned short reclen;
-	char name[];
+/* Where a record has what; struct linux_dirent is in no header. */
+static const struct dents {
+	size_t reclen, name;
+} dents[] = {
+	{ 16, 18 },
+	{ offsetof(struct dirent64, d_reclen),
+	  offsetof(struct dirent64, d_name) },
 };
+
+/* The descriptor that the name at p is the number of; -1: none. */
+static long fd_of(const char *p, const char *end)
+{
+	long fd = 0;
+
+	if (p == end || !*p)
+		return -1;
+	for (; p < end && *p; p++) {
+		if (*p < '0' || *p > '9' || fd > INT_MAX / 10)
+			return -1;
+		fd = fd * 10 + *p - '0';
+	}
+	return fd;
+}
 
 size_t dune_procfmt_dents(char *buf, size_t len, int fd_base, bool wide)
 {
+	const struct dents *d = &dents[wide];
 	size_t from = 0, to = 0;
 
-	while (from < len) {
-		char *p = buf + from, *end;
-		unsigned short n = wide ?
-			((struct dirent64 *)p)->d_reclen :
-			((struct dirent_old *)p)->reclen;
-		const char *name = wide ? ((struct dirent64 *)p)->d_name :
-			((struct dirent_old *)p)->name;
-		long fd;
+	while (len - from > d->name) {
+		char *p = buf + from;
+		uint16_t n;
 
-		if (name >= p + n || n > len - from)
+		memcpy(&n, p + d->reclen, sizeof(n));
+		if (n <= d->name || n > len - from)
 			break;
-		fd = strtol(name, &end, 10);
 		from += n;
-		if (end != name && !*end && fd >= fd_base)
+		if (fd_of(p + d->name, p + n) >= fd_base)
 			continue;
 		memmove(buf + to, p, n);
 		to += n;

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -197,6 +198,13 @@ static void bad_records_end_a_listing(void **state)
 	assert_int_equal(dune_procfmt_dents(out, 64, FD_BASE, true), 0);
 	d->d_reclen = 65;
 	assert_int_equal(dune_procfmt_dents(out, 64, FD_BASE, true), 0);
+	/* the second record is unaligned, the third has no room for its head */
+	d->d_reclen = 27;
+	out[27 + offsetof(struct dirent64, d_reclen)] = 29;
+	assert_int_equal(dune_procfmt_dents(out, 64, FD_BASE, true), 56);
+	/* a name without an end */
+	memset(d->d_name, '1', 64);
+	assert_int_equal(dune_procfmt_dents(out, 27, FD_BASE, true), 0);
 }
 
 static void put(const char *s)
