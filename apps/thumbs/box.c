@@ -1,5 +1,6 @@
 /* The decoders' sandboxes: one is set up and frozen, the others are clones. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +98,10 @@ static int set_up(struct worker *w)
 	return dune_sandbox_snapshot(w->box);
 }
 
-struct pool *pool_create(unsigned int workers, const struct box_limits *limits)
+struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
+			 const char *decoders)
 {
+	char policy[2 * PATH_MAX + 64];
 	struct dune_sandbox_options options = {
 		.size = sizeof(options), .wall_ns = limits->wall_ns,
 		.memory = limits->memory,
@@ -111,6 +114,13 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits)
 
 	if (!pool)
 		return NULL;
+	if (decoders) {
+		/* the dynamic linker in there looks there first */
+		snprintf(policy, sizeof(policy),
+			 "ro %s\nenv LD_LIBRARY_PATH=%s\n", decoders,
+			 decoders);
+		options.policy = policy;
+	}
 	pool->workers = workers;
 	if (dune_engine_create(&pool->engine) ||
 	    dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))

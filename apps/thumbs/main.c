@@ -27,6 +27,8 @@ static const char usage[] =
 "  -j, --jobs N       images at once (one a processor)\n"
 "  -t, --time MS      time that a decoder may take for a step (20000)\n"
 "  -m, --memory MIB   memory that a decoder may use (1024)\n"
+"      --decoders DIR take libraries from DIR where it has them: newer or patched\n"
+"                     decoders than the system's\n"
 "      --native       decode in this process, without a sandbox: for trusted\n"
 "                     images and for comparison\n"
 "  -q, --quiet        no progress\n"
@@ -238,9 +240,26 @@ static unsigned long number(const char *s, unsigned long least)
 	return n;
 }
 
+/* A folder whose name can be in a policy and in a search path. */
+static const char *folder(const char *name)
+{
+	static char path[PATH_MAX];
+
+	if (!realpath(name, path)) {
+		fprintf(stderr, "%s: %s\n", name, strerror(errno));
+		exit(EXIT_SETUP);
+	}
+	if (strpbrk(path, " \t\r\n:;")) {
+		fprintf(stderr, "%s: a name without spaces, colons and "
+			"semicolons is wanted\n", path);
+		exit(EXIT_SETUP);
+	}
+	return path;
+}
+
 /* Sandboxes as needed, all files, the page: the status. */
 static int thumbs(struct task *t, int native, unsigned long jobs,
-		  const struct box_limits *limits)
+		  const struct box_limits *limits, const char *decoders)
 {
 	struct pool *pool = NULL;
 	int err = list(t);
@@ -256,7 +275,7 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 	if (jobs > t->n)
 		jobs = t->n ? t->n : 1;
 	if (!native) {
-		pool = pool_create(jobs, limits);
+		pool = pool_create(jobs, limits, decoders);
 		if (!pool) {
 			fprintf(stderr, "sandbox: %s\n", dune_errmsg());
 			return EXIT_SETUP;
@@ -274,12 +293,13 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 
 int main(int argc, char **argv)
 {
-	enum { NATIVE = 256 };
+	enum { NATIVE = 256, DECODERS };
 	static const struct option longs[] = {
 		{ "size", required_argument, NULL, 's' },
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "time", required_argument, NULL, 't' },
 		{ "memory", required_argument, NULL, 'm' },
+		{ "decoders", required_argument, NULL, DECODERS },
 		{ "native", no_argument, NULL, NATIVE },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
@@ -291,6 +311,7 @@ int main(int argc, char **argv)
 	};
 	struct box_limits limits = { 20000000000, 1024ull << 20 };
 	unsigned long jobs = sysconf(_SC_NPROCESSORS_ONLN);
+	const char *decoders = NULL;
 	int c, native = 0, status;
 
 	while ((c = getopt_long(argc, argv, "s:j:t:m:qh", longs, NULL)) >= 0) {
@@ -306,6 +327,9 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			limits.memory = (uint64_t)number(optarg, 1) << 20;
+			break;
+		case DECODERS:
+			decoders = folder(optarg);
 			break;
 		case NATIVE:
 			native = 1;
@@ -327,7 +351,7 @@ int main(int argc, char **argv)
 	}
 	t.in = argv[optind];
 	t.out = argv[optind + 1];
-	status = thumbs(&t, native, jobs, &limits);
+	status = thumbs(&t, native, jobs, &limits, decoders);
 	for (size_t i = 0; i < t.n; i++)
 		free((char *)t.v[i].name);
 	free(t.v);

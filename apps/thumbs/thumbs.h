@@ -62,8 +62,13 @@ struct box_limits {
 	uint64_t memory;
 };
 
-/* Sandboxes with all decoders loaded, one a worker. NULL: dune_errmsg(). */
-struct pool *pool_create(unsigned int workers, const struct box_limits *limits);
+/*
+ * Sandboxes with all decoders loaded, one a worker: those that the directory
+ * decoders has (NULL: none) come from there; no spaces, colons in its name. NULL:
+ * dune_errmsg().
+ */
+struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
+			 const char *decoders);
 void pool_destroy(struct pool *pool);
 struct worker *pool_worker(struct pool *pool, unsigned int n);
 /* Decodes in a sandbox that no image before was in. */
