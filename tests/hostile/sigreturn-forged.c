@@ -29,11 +29,17 @@ static void landed(void)
 static void grab(int sig, siginfo_t *si, void *p)
 {
 	ucontext_t *uc = p;
+	const char *fp = (const char *)uc->uc_mcontext.fpregs;
+	uint32_t size;
 
 	(void)sig, (void)si;
 	memset(&good, 0, sizeof(good));
 	good.uc = *uc;
-	memcpy(good.fp, uc->uc_mcontext.fpregs, 2600);
+	/* extended_size: behind it the stack may end */
+	memcpy(&size, fp + 464 + 4, sizeof(size));
+	if (!size || size > sizeof(good.fp))
+		_exit(3);
+	memcpy(good.fp, fp, size);
 	good.uc.uc_mcontext.gregs[REG_RIP] = (long)landed;
 	good.uc.uc_mcontext.gregs[REG_RSP] = (long)stack + 60000 - 8;
 }
