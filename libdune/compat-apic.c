@@ -19,7 +19,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "kern/err.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 #include "libdune/dune.h"
 
 #define IPI_SIGNAL	64

@@ -14,7 +14,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "kern/err.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 #include "libdune/guest.h"
 
 /* ---- entering ---- */

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include "dune/gc.h"
 #include "kern/err.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 
 #define RED_ZONE	128
 

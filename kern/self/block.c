@@ -3,38 +3,23 @@
 #include <string.h>
 #include "kern/err.h"
 #include "kern/self/self.h"
+#include "kern/vm/desc.h"
 #include "kern/vm/ring0.h"
 
 extern const char dune_guest_code[], dune_guest_end[], dune_guest_trap[],
 	dune_guest_soft_trap[], dune_guest_soft_bp[], dune_guest_pf[],
 	dune_guest_soft_pf[], dune_guest_tramp[], dune_guest_gate[],
-	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[], dune_guest_resume[],
-	dune_guest_finish[];
+	dune_guest_hcall[], dune_guest_syscall[], dune_guest_to_user[],
+	dune_guest_resume[], dune_guest_finish[];
 
 #define VEC_BP		3
 #define VEC_PF		14
-#define GATE_INTERRUPT	0x8e
-#define GATE_DPL3	0x60
 #define CR4_UMIP	(1ul << 11)
 #define CR4_PCIDE	(1ul << 17)
 
-struct gate {
-	uint16_t offset0, selector;
-	uint8_t ist, type;
-	uint16_t offset1;
-	uint32_t offset2, reserved;
-};
-
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3], reserved1, ist[7], reserved2;
-	uint16_t reserved3, iomap_base;
-	uint8_t iomap[4];		/* ports 0x00-0x17, then all ones */
-} __attribute__((packed));
-
-_Static_assert(offsetof(struct tss, iomap_base) == DUNE_PC_IOMAP - DUNE_PC_TSS,
-	       "percpu.h");
-_Static_assert(offsetof(struct tss, iomap) == DUNE_IOMAP_OPEN, "percpu.h");
+_Static_assert(offsetof(struct dune_tss, iomap_base) ==
+	       DUNE_PC_IOMAP - DUNE_PC_TSS, "percpu.h");
+_Static_assert(offsetof(struct dune_tss, iomap) == DUNE_IOMAP_OPEN, "percpu.h");
 
 dune_gva_t dune_block_label(const struct dune_percpu *pc, const char *label)
 {
@@ -69,7 +54,7 @@ static void trap_stub(uint8_t *at, unsigned int vector, dune_gva_t target,
 static void make_traps(struct dune_percpu *pc, bool native)
 {
 	uint8_t *stubs = (uint8_t *)pc + DUNE_PC_TRAPS;
-	struct gate *idt = (struct gate *)((char *)pc + DUNE_PC_IDT);
+	struct dune_gate *idt = (void *)((char *)pc + DUNE_PC_IDT);
 	const char *any = native ? dune_guest_trap : dune_guest_soft_trap;
 	const char *pf = native ? dune_guest_pf : dune_guest_soft_pf;
 	unsigned int v;
@@ -80,38 +65,19 @@ static void make_traps(struct dune_percpu *pc, bool native)
 				 any;
 		uint64_t stub = (uintptr_t)stubs + v * DUNE_PC_TRAP_SIZE;
 
-		trap_stub(stubs + v * DUNE_PC_TRAP_SIZE, v, dune_block_label(pc, to),
-			  v != VEC_PF);
-		idt[v] = (struct gate) {
-			.offset0 = stub, .offset1 = stub >> 16,
-			.offset2 = stub >> 32,
-			.selector = DUNE_SEL_KERN_CS, .ist = 1,
-			/* int3 and int 0x80 are ring 3's to execute */
-			.type = GATE_INTERRUPT |
-				(v == 3 || v == 4 || v >= 32 ? GATE_DPL3 : 0),
-		};
+		trap_stub(stubs + v * DUNE_PC_TRAP_SIZE, v,
+			  dune_block_label(pc, to), v != VEC_PF);
+		/* int3 and int 0x80 are ring 3's to execute */
+		idt[v] = dune_desc_gate(stub, v == 3 || v == 4 || v >= 32);
 	}
 }
 
 static void make_gdt(struct dune_percpu *pc, bool native)
 {
-	uint64_t *gdt = (uint64_t *)((char *)pc + DUNE_PC_GDT);
-	struct tss *tss = (struct tss *)((char *)pc + DUNE_PC_TSS);
-	uint64_t base = (uintptr_t)tss;
+	struct dune_tss *tss = (void *)((char *)pc + DUNE_PC_TSS);
 
-	gdt[DUNE_SEL_KERN_CS / 8] = 0x00af9b000000fffful;
-	gdt[DUNE_SEL_KERN_SS / 8] = 0x00cf93000000fffful;
-	gdt[DUNE_SEL_USER_SS / 8] = 0x00cff3000000fffful;
-	gdt[DUNE_SEL_USER_CS / 8] = 0x00affb000000fffful;
-	gdt[DUNE_SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 |
-				0x89ul << 40 | (base >> 24 & 0xff) << 56;
-	gdt[DUNE_SEL_TSS / 8 + 1] = base >> 32;
-	gdt[DUNE_SEL_CPUNODE / 8] = 0x0040f50000000000ul;
-	memset(tss, 0, sizeof(*tss));
-	tss->ist[0] = (uintptr_t)pc + DUNE_PC_IST_TOP;
-	tss->rsp[0] = tss->ist[0];
-	tss->iomap_base = DUNE_IOMAP_OPEN;
-	memset(tss->iomap, 0xff, sizeof(tss->iomap));
+	dune_desc_gdt((uint64_t *)((char *)pc + DUNE_PC_GDT), (uintptr_t)tss);
+	dune_desc_tss(tss, (uintptr_t)pc + DUNE_PC_IST_TOP);
 	if (native)
 		return;
 	/* The program runs in ring 3: the four ports of ours are open. */
@@ -242,8 +208,8 @@ void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *p,
 		s->cr4 |= CR4_UMIP;
 	s->gdt.base = pc + DUNE_PC_GDT;
 	s->idt.base = pc + DUNE_PC_IDT;
-	s->idt.limit = DUNE_VECTORS * sizeof(struct gate) - 1;
+	s->idt.limit = DUNE_VECTORS * sizeof(struct dune_gate) - 1;
 	s->tr.base = pc + DUNE_PC_TSS;
-	s->tr.limit = sizeof(struct tss) - 1;
+	s->tr.limit = sizeof(struct dune_tss) - 1;
 	dune_block_segments(vm, false, s);
 }

@@ -7,22 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/raw.h"
 #include "kern/self/self.h"
 #include "kern/task/hostcall.h"
 
 __thread struct dune_task *dune_current;
-
-static long raw(long nr, long a0, long a1, long a2, long a3)
-{
-	register long r10 __asm__("r10") = a3;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
 
 /*
  * The signal is queued for this thread, its default action restored, and the
@@ -36,15 +25,15 @@ void dune_task_die(int sig)
 	struct dune_task *t = dune_current;
 	siginfo_t info = t->slot;
 
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all));
-	raw(SYS_rt_sigaction, sig, (long)&dfl, 0, sizeof(all));
+	dune_raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all));
+	dune_raw4(SYS_rt_sigaction, sig, (long)&dfl, 0, sizeof(all));
 	if (info.si_signo != sig) {
 		memset(&info, 0, sizeof(info));
 		info.si_signo = sig;
 		info.si_code = SI_USER;
 	}
-	raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid, 0, 0, 0, 0),
-	    raw(SYS_gettid, 0, 0, 0, 0), sig, (long)&info);
+	dune_raw4(SYS_rt_tgsigqueueinfo, dune_raw3(SYS_getpid, 0, 0, 0),
+		  dune_raw3(SYS_gettid, 0, 0, 0), sig, (long)&info);
 	t->sigmask &= ~DUNE_SIGBIT(sig);
 	dune_self_native(dune_sthread_of(t));
 }
@@ -59,13 +48,13 @@ void dune_task_abort(const char *what)
 	struct dune_sigaction dfl = { .handler = 0 };
 	uint64_t set = DUNE_SIGBIT(SIGABRT);
 
-	raw(SYS_write, 2, (long)head, sizeof(head) - 1, 0);
-	raw(SYS_write, 2, (long)what, strlen(what), 0);
-	raw(SYS_write, 2, (long)"\n", 1, 0);
-	raw(SYS_rt_sigaction, SIGABRT, (long)&dfl, 0, sizeof(set));
-	raw(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof(set));
-	raw(SYS_tgkill, raw(SYS_getpid, 0, 0, 0, 0),
-	    raw(SYS_gettid, 0, 0, 0, 0), SIGABRT, 0);
+	dune_raw3(SYS_write, 2, (long)head, sizeof(head) - 1);
+	dune_raw3(SYS_write, 2, (long)what, strlen(what));
+	dune_raw3(SYS_write, 2, (long)"\n", 1);
+	dune_raw4(SYS_rt_sigaction, SIGABRT, (long)&dfl, 0, sizeof(set));
+	dune_raw4(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, sizeof(set));
+	dune_raw3(SYS_tgkill, dune_raw3(SYS_getpid, 0, 0, 0),
+		  dune_raw3(SYS_gettid, 0, 0, 0), SIGABRT);
 	for (;;)
-		raw(SYS_exit_group, 128 + SIGABRT, 0, 0, 0);
+		dune_raw3(SYS_exit_group, 128 + SIGABRT, 0, 0);
 }

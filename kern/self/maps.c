@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "kern/layout.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 
 /* 55d0c8a4e000-55d0c8a50000 r--p 00000000 fe:00 1234   /usr/bin/cat */
 enum { START, END, PERMS, OFFSET, DEVICE, INODE, NAME };

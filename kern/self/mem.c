@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include "kern/err.h"
 #include "kern/mm/uaccess.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 
 /* Error code bits of #PF (SDM vol. 3, 4.7). */
 #define PF_WRITE	(1 << 1)

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 
 /* Not in every libc's headers. */
 #ifndef MREMAP_DONTUNMAP

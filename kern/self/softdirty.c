@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include "kern/mm/uaccess.h"
 #include "kern/self/dirty.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 #include "kern/task/hostcall.h"
 
 #define SOFT_DIRTY	(1ul << 55)

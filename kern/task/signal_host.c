@@ -2,7 +2,8 @@
  * The host's side of signals: the one handler, dispositions and masks.
  *
  * Everything here uses raw system calls: the C library keeps signals 32 and
- * 33 for itself, but they are the guest's.
+ * 33 for itself, but they are the guest's. Not by dune_hostcall_raw(): a signal
+ * for the guest must not undo ours.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "kern/mm/uaccess.h"
+#include "kern/raw.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/signal.h"
 
@@ -22,22 +24,6 @@ extern const char __ehdr_start[]
 	__attribute__((weak, visibility("hidden")));
 
 static const volatile sig_atomic_t no_slot;
-
-/*
- * A system call of our own. Not by dune_hostcall_raw(): a signal for the guest
- * must not undo it.
- */
-static long raw(long nr, long a0, long a1, long a2, long a3)
-{
-	register long r10 __asm__("r10") = a3;
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(nr), "D"(a0), "S"(a1), "d"(a2), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
 
 long dune_host_syscall(long nr, long a0, long a1, long a2, long a3, long a4,
 		       long a5)
@@ -57,7 +43,7 @@ static void host_sigaction(int sig, uint64_t handler, uint64_t flags)
 		.mask = ~0ull,
 	};
 
-	raw(SYS_rt_sigaction, sig, (long)&act, 0, SIGSET_SIZE);
+	dune_raw4(SYS_rt_sigaction, sig, (long)&act, 0, SIGSET_SIZE);
 }
 
 void dune_signal_mirror(int sig, const struct dune_sigaction *act)
@@ -77,8 +63,8 @@ void dune_signal_mirror(int sig, const struct dune_sigaction *act)
 
 void dune_signal_requeue(const siginfo_t *info)
 {
-	raw(SYS_rt_tgsigqueueinfo, raw(SYS_getpid, 0, 0, 0, 0),
-	    raw(SYS_gettid, 0, 0, 0, 0), info->si_signo, (long)info);
+	dune_raw4(SYS_rt_tgsigqueueinfo, dune_raw3(SYS_getpid, 0, 0, 0),
+		  dune_raw3(SYS_gettid, 0, 0, 0), info->si_signo, (long)info);
 }
 
 /* --- the handler; async-signal-safe from here to its end --- */
@@ -112,8 +98,8 @@ void dune_signal_die_by(int sig, void *ctx)
 
 	host_sigaction(sig, (uintptr_t)SIG_DFL, 0);
 	set_uc_mask(uc, HOST_ALL);
-	raw(SYS_tgkill, raw(SYS_getpid, 0, 0, 0, 0),
-	    raw(SYS_gettid, 0, 0, 0, 0), sig, 0);
+	dune_raw3(SYS_tgkill, dune_raw3(SYS_getpid, 0, 0, 0),
+		  dune_raw3(SYS_gettid, 0, 0, 0), sig);
 }
 
 /* A fault of the monitor's own, which is a bug. */
@@ -132,7 +118,7 @@ void dune_signal_bug(int sig, const siginfo_t *info, void *ctx)
 	p = put_str(p, "), address ");
 	p = put_hex(p, (uintptr_t)info->si_addr);
 	*p++ = '\n';
-	raw(SYS_write, STDERR_FILENO, (long)line, p - line, 0);
+	dune_raw3(SYS_write, STDERR_FILENO, (long)line, p - line);
 	dune_signal_die_by(sig, uc);
 }
 
@@ -192,7 +178,7 @@ void dune_host_handler(int sig, siginfo_t *info, void *ctx)
 
 static void host_mask(uint64_t mask)
 {
-	raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, SIGSET_SIZE);
+	dune_raw4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, SIGSET_SIZE);
 }
 
 long dune_signal_try_mask(struct dune_task *task, uint64_t mask)
@@ -258,13 +244,14 @@ int dune_signal_init(struct dune_task *task)
 	uint64_t mask = 0;
 	int sig;
 
-	raw(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, SIGSET_SIZE);
+	dune_raw4(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, SIGSET_SIZE);
 	for (sig = 1; sig <= DUNE_NSIG; sig++) {
 		act = &task->proc->action[sig];
 		memset(act, 0, sizeof(*act));
 		if (DUNE_SIG_KERNEL & DUNE_SIGBIT(sig))
 			continue;
-		if (raw(SYS_rt_sigaction, sig, 0, (long)&old, SIGSET_SIZE))
+		if (dune_raw4(SYS_rt_sigaction, sig, 0, (long)&old,
+			      SIGSET_SIZE))
 			return -EINVAL;
 		if (old.handler == (uintptr_t)SIG_IGN)
 			act->handler = old.handler;

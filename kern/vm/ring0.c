@@ -4,36 +4,12 @@
 #include <errno.h>
 #include <string.h>
 #include "kern/err.h"
+#include "kern/vm/desc.h"
 #include "kern/vm/pagetable.h"
 
 extern const char dune_ring0_syscall_code[], dune_ring0_syscall_end[];
 extern const char dune_ring0_sites_code[], dune_ring0_sites_end[];
 extern const char dune_ring0_traps_code[], dune_ring0_traps_end[];
-
-/* 64-bit TSS (SDM vol. 3, 7.7) with the start of an I/O permission map. */
-struct tss {
-	uint32_t reserved0;
-	uint64_t rsp[3];
-	uint64_t reserved1;
-	uint64_t ist[7];
-	uint64_t reserved2;
-	uint16_t reserved3;
-	uint16_t iomap_base;
-	uint8_t iomap[4];		/* ports 0x00-0x17, then all ones */
-} __attribute__((packed));
-
-struct gate {
-	uint16_t offset0;
-	uint16_t selector;
-	uint8_t ist;
-	uint8_t type;
-	uint16_t offset1;
-	uint32_t offset2;
-	uint32_t reserved;
-};
-
-#define GATE_INTERRUPT	0x8e		/* present, 64-bit interrupt gate */
-#define GATE_DPL3	0x60
 
 #define EFER_SCE	(1ul << 0)
 #define EFER_LME	(1ul << 8)
@@ -77,22 +53,14 @@ static int map(struct dune_vm *vm, size_t offset, uint64_t flags)
 
 static void make_idt(struct dune_vm *vm)
 {
-	struct gate *idt = (struct gate *)(vm->ring0 + DUNE_RING0_IDT);
+	struct dune_gate *idt = (void *)(vm->ring0 + DUNE_RING0_IDT);
 	unsigned int v;
 
-	for (v = 0; v < DUNE_TRAPS; v++) {
-		uint64_t stub = gva(DUNE_RING0_TRAPS + v * DUNE_TRAP_STUB);
-
-		idt[v].offset0 = stub;
-		idt[v].offset1 = stub >> 16;
-		idt[v].offset2 = stub >> 32;
-		idt[v].selector = DUNE_SEL_KERN_CS;
-		idt[v].ist = 1;
-		idt[v].type = GATE_INTERRUPT;
-		/* int3 and into are ring 3's to execute. */
-		if (v == 3 || v == 4)
-			idt[v].type |= GATE_DPL3;
-	}
+	/* int3 and into are ring 3's to execute. */
+	for (v = 0; v < DUNE_TRAPS; v++)
+		idt[v] = dune_desc_gate(gva(DUNE_RING0_TRAPS +
+					    v * DUNE_TRAP_STUB),
+					v == 3 || v == 4);
 }
 
 int dune_ring0_init(struct dune_vm *vm)
@@ -117,31 +85,19 @@ int dune_ring0_block(struct dune_vm *vm, size_t *block)
 {
 	dune_gpa_t gpa;
 	char *page = dune_ring0_pages(vm, DUNE_BLOCK_SIZE, &gpa);
-	struct tss *tss;
-	uint64_t *gdt, base;
+	struct dune_tss *tss;
 	int r;
 
 	if (!page)
 		return dune_err(-ENOMEM, "the VM's ring 0 area is used up");
-	gdt = (uint64_t *)(page + DUNE_BLOCK_GDT);
-	tss = (struct tss *)(page + DUNE_BLOCK_TSS);
-	base = gva(gpa + DUNE_BLOCK_TSS);
-	gdt[DUNE_SEL_KERN_CS / 8] = 0x00af9b000000fffful;
-	gdt[DUNE_SEL_KERN_SS / 8] = 0x00cf93000000fffful;
-	gdt[DUNE_SEL_USER_SS / 8] = 0x00cff3000000fffful;
-	gdt[DUNE_SEL_USER_CS / 8] = 0x00affb000000fffful;
-	gdt[DUNE_SEL_TSS / 8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 |
-				0x89ul << 40 | (base >> 24 & 0xff) << 56;
-	gdt[DUNE_SEL_TSS / 8 + 1] = base >> 32;
-	gdt[DUNE_SEL_CPUNODE / 8] = 0x0040f50000000000ul;
-	tss->ist[0] = gva(gpa + DUNE_BLOCK_STACK_TOP);
-	tss->rsp[0] = tss->ist[0];
+	tss = (struct dune_tss *)(page + DUNE_BLOCK_TSS);
+	dune_desc_gdt((uint64_t *)(page + DUNE_BLOCK_GDT),
+		      gva(gpa + DUNE_BLOCK_TSS));
+	dune_desc_tss(tss, gva(gpa + DUNE_BLOCK_STACK_TOP));
 	/*
 	 * Ports ring 3 may use: none where it enters ring 0; where `syscall`
 	 * stays in ring 3, the one of the system call entry.
 	 */
-	tss->iomap_base = offsetof(struct tss, iomap);
-	memset(tss->iomap, 0xff, sizeof(tss->iomap));
 	if (!vm->kind.native_ring0)
 		tss->iomap[DUNE_PORT_SYSCALL / 8] &=
 			~(1u << DUNE_PORT_SYSCALL % 8);
@@ -230,10 +186,10 @@ void dune_ring0_sregs(const struct dune_vm *vm, size_t block,
 	s->gdt.base = gva(block + DUNE_BLOCK_GDT);
 	s->gdt.limit = DUNE_SEL_CPUNODE | 7;
 	s->idt.base = gva(DUNE_RING0_IDT);
-	s->idt.limit = DUNE_TRAPS * sizeof(struct gate) - 1;
+	s->idt.limit = DUNE_TRAPS * sizeof(struct dune_gate) - 1;
 	s->tr = (struct kvm_segment) {
 		.base = gva(block + DUNE_BLOCK_TSS),
-		.limit = sizeof(struct tss) - 1,
+		.limit = sizeof(struct dune_tss) - 1,
 		.selector = DUNE_SEL_TSS, .type = 11, .present = 1,
 	};
 	s->fs.base = s->gs.base = 0;

@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "kern/err.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 
 #define STACK	(64 * 1024)
 /* A sandbox's descriptors pass through numbers from here on. */

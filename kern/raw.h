@@ -2,8 +2,8 @@
  * A system call as such: no errno, no cancellation point, nothing that a
  * program could have put in libc's place.
  */
-#ifndef DUNE_KERN_SELF_RAW_H
-#define DUNE_KERN_SELF_RAW_H
+#ifndef DUNE_KERN_RAW_H
+#define DUNE_KERN_RAW_H
 
 /* Returns the kernel's rax. */
 static inline long dune_raw6(long nr, long a, long b, long c, long d, long e,
@@ -20,6 +20,11 @@ static inline long dune_raw6(long nr, long a, long b, long c, long d, long e,
 			   "r"(r9)
 			 : "rcx", "r11", "memory");
 	return ret;
+}
+
+static inline long dune_raw4(long nr, long a, long b, long c, long d)
+{
+	return dune_raw6(nr, a, b, c, d, 0, 0);
 }
 
 static inline long dune_raw3(long nr, long a, long b, long c)
