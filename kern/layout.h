@@ -7,7 +7,8 @@
  *     0x000000400000                        programs at fixed addresses
  *     0x155555554000 +random                PIE programs, then brk
  *     ... .. DUNE_STACK_TOP - 1 GiB -random mmap area, top down
- *     DUNE_STACK_TOP                        first thread's stack, downwards
+ *     DUNE_STACK_TOP -random                vDSO; below it the first
+ *                                           thread's stack, downwards
  *   0x500000000000 .. 0x500000001000      guard, never mapped    guard
  *   0x501000000000 .. 0x501004000000      ring 0 area            anywhere
  *   0x502000000000 ..                     vvar pages             anywhere

@@ -22,6 +22,11 @@
 #define GUEST_MAX 65536
 /* For ours: a few, and one for each thread of the program. */
 #define OURS 4096
+/*
+ * What we open gets the lowest free number, so it lies above --fd's by a few at
+ * most. The kernel looks at each number of a range: not all those below ours.
+ */
+#define OPENED_MAX (DUNE_POLICY_FDS + 64)
 
 /* Which of 0, 1, 2 the caller had closed. */
 static bool was_closed[3];
@@ -115,7 +120,9 @@ int dune_fds_raise(const struct dune_state *state, int fd)
 
 void dune_fds_child(const struct dune_state *state)
 {
-	close_others(&state->policy, 3, state->fd_base - 1);
+	unsigned int last = state->fd_base - 1;
+
+	close_others(&state->policy, 3, last < OPENED_MAX ? last : OPENED_MAX);
 	for (int fd = 0; fd < 3; fd++)
 		if (was_closed[fd])
 			close(fd);

@@ -46,7 +46,18 @@ static uint64_t page_below(uint64_t random, uint64_t spread)
 	return DUNE_PAGE_DOWN(random % spread);
 }
 
-static int choose_layout(struct layout *l)
+/*
+ * Below the vDSO, mostly under the same page table; as in Linux, where the vDSO
+ * goes somewhere above the stack.
+ */
+static dune_gva_t stack_below(dune_gva_t vdso, uint64_t random)
+{
+	uint64_t room = vdso & (DUNE_LARGE_SIZE - 1);
+
+	return vdso - page_below(random, room + DUNE_PAGE_SIZE);
+}
+
+static int choose_layout(const struct dune_mm *mm, struct layout *l)
 {
 	uint64_t r[5];
 	int persona;
@@ -58,7 +69,9 @@ static int choose_layout(struct layout *l)
 	if (persona >= 0 && persona & ADDR_NO_RANDOMIZE)
 		memset(r, 0, sizeof(r));
 	l->exe = DUNE_EXE_BASE + page_below(r[0], EXE_SPREAD);
-	l->stack_top = DUNE_STACK_TOP - page_below(r[1], STACK_SPREAD);
+	l->stack_top = mm->vdso ?
+		stack_below(mm->vdso - mm->vvar_size, r[1]) :
+		DUNE_STACK_TOP - page_below(r[1], STACK_SPREAD);
 	l->mmap_top = DUNE_STACK_TOP - STACK_ROOM - page_below(r[2],
 							       MMAP_SPREAD);
 	l->brk_gap = page_below(r[3], BRK_SPREAD);
@@ -311,7 +324,7 @@ int dune_program_load(struct dune_program *prog, struct dune_mm *mm,
 
 	memset(out, 0, sizeof(*out));
 	strcpy(out->path, prog->path);
-	ret = choose_layout(&l);
+	ret = choose_layout(mm, &l);
 	if (ret)
 		return load_err(ret, prog);
 	mm->mmap_top = l.mmap_top;

@@ -7,9 +7,6 @@
 #include <sys/random.h>
 #include "kern/err.h"
 
-/* Kept for the first thread's stack, see layout.h. */
-#define STACK_ROOM	(1ul << 30)
-
 /*
  * The monitor's own mappings must stay above the arena, for MAP_FIXED of the
  * guest may hit any place inside. The kernel maps top down from the stack,
@@ -37,7 +34,10 @@ static int check_layout(void)
 	return 0;
 }
 
-/* Where mappings go until the loader says: the vDSO is made before it. */
+/*
+ * Where mappings go until the loader says: the vDSO is made before it. The first
+ * stack goes below: together they take one window.
+ */
 static dune_gva_t first_top(void)
 {
 	int persona = personality(0xffffffff);
@@ -46,7 +46,7 @@ static dune_gva_t first_top(void)
 	if (persona >= 0 && !(persona & ADDR_NO_RANDOMIZE) &&
 	    getrandom(&pages, sizeof(pages), GRND_NONBLOCK) < 0)
 		pages = 0;
-	return DUNE_STACK_TOP - STACK_ROOM - pages * DUNE_PAGE_SIZE;
+	return DUNE_STACK_TOP - pages * DUNE_PAGE_SIZE;
 }
 
 /* Under --mem: windows any program may use, and one more for each share. */

@@ -255,7 +255,9 @@ int dune_signal_init(struct dune_task *task)
 			return -EINVAL;
 		if (old.handler == (uintptr_t)SIG_IGN)
 			act->handler = old.handler;
-		dune_signal_mirror(sig, act);
+		if (old.handler != act->handler ||
+		    DUNE_SIG_FAULTS & DUNE_SIGBIT(sig))
+			dune_signal_mirror(sig, act);
 	}
 	task->slot_full = 0;
 	task->held = 0;

@@ -168,22 +168,20 @@ int dune_kvm_ask(int kvm_fd, struct dune_kvm_kind *kind)
  */
 
 extern const char dune_probe_start[], dune_probe_end[];
-extern const char dune_probe_tsc[], dune_probe_load[], dune_probe_fsbase[];
+extern const char dune_probe_tsc[], dune_probe_load[];
 
 __asm__(
 "	.section .rodata\n"
 "	.globl dune_probe_start, dune_probe_end, dune_probe_tsc\n"
-"	.globl dune_probe_load, dune_probe_fsbase\n"
+"	.globl dune_probe_load\n"
 "dune_probe_start:\n"
+"	rdfsbase %rax\n"
 "dune_probe_tsc:\n"
 "	rdtsc\n"
 "	mov	%edx, %ebx\n"
 "	syscall\n"
 "dune_probe_load:\n"
 "	mov	(%rdi), %rax\n"
-"	syscall\n"
-"dune_probe_fsbase:\n"
-"	rdfsbase %rax\n"
 "	syscall\n"
 "dune_probe_end:\n"
 "	.text\n");
@@ -236,13 +234,18 @@ static int run_probe(struct dune_vcpu *c, struct dune_kvm_kind *kind,
 {
 	uint64_t before, after, seen;
 	dune_gva_t pages = 0;
+	enum dune_exit e;
 	int r;
 
 	r = map_probe(c->vm, &pages);
 	if (r)
 		return r;
 	before = __rdtsc();
-	if (step(c, pages, dune_probe_tsc) != DUNE_EXIT_SYSCALL)
+	e = step(c, pages, dune_probe_start);
+	kind->fsgsbase = e == DUNE_EXIT_SYSCALL;
+	if (e == DUNE_EXIT_TRAP)
+		e = step(c, pages, dune_probe_tsc);
+	if (e != DUNE_EXIT_SYSCALL)
 		return dune_err(-ENOTSUP, "a probe guest did not run: %s",
 				dune_errmsg());
 	after = __rdtsc();
@@ -251,15 +254,12 @@ static int run_probe(struct dune_vcpu *c, struct dune_kvm_kind *kind,
 	kind->tsc_matches = before <= seen && seen <= after;
 	if (all)
 		kind->host_pte_edits = notices_edits(c->vm, c, pages);
-	kind->fsgsbase = step(c, pages, dune_probe_fsbase) ==
-			 DUNE_EXIT_SYSCALL;
 	return 0;
 }
 
 /*
- * The VM was made for a kind that turned out wrong, and the probe is in its
- * tables. Tables under another root are new to every cache; a few pages
- * of the old ones are lost.
+ * The VM was made for a kind that turned out wrong. Tables under another root
+ * are new to every cache; a few pages of the old ones are lost.
  */
 static int start_over(struct dune_vm *vm, struct dune_vcpu *c)
 {
@@ -283,7 +283,12 @@ int dune_vm_first(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	if (r)
 		return r;
 	vm->kind = *kind;
-	r = start_over(vm, c);
+	/*
+	 * A new VM is one for a software KVM. There the probe's pages stay
+	 * mapped: the program can read a few instructions and zeroes.
+	 */
+	if (kind->native_ring0)
+		r = start_over(vm, c);
 	dune_vcpu_put(c);
 	return r;
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,6 +22,9 @@ enum { SLOT_RING0, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
 #define GPA_WINDOWS	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE)
 
 #define HASH_SIZE	(2 * DUNE_MAX_WINDOWS)
+
+/* Both of the windows' tables, as one mapping: what is not used stays free. */
+#define WINDOW_TABLES	((DUNE_MAX_WINDOWS + HASH_SIZE) * sizeof(uint32_t))
 
 static int set_slot(struct dune_vm *vm, unsigned int slot, dune_gpa_t gpa,
 		    const void *host, size_t size, unsigned int flags)
@@ -199,16 +201,17 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	vm->max_windows = DUNE_MAX_WINDOWS;
 	vm->kind = *kind;
 	pthread_mutex_init(&vm->lock, NULL);
-	vm->window = malloc(DUNE_MAX_WINDOWS * sizeof(*vm->window));
-	vm->window_hash = calloc(HASH_SIZE, sizeof(*vm->window_hash));
+	vm->window = mmap(NULL, WINDOW_TABLES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	vm->ring0 = mmap(ring0_at, DUNE_RING0_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed,
 			 -1, 0);
 	if (ring0_at && vm->ring0 != ring0_at)
 		return dune_err(-ENOMEM, "addresses from %p on are taken in "
 				"this process", ring0_at);
-	if (!vm->window || !vm->window_hash || vm->ring0 == MAP_FAILED)
+	if (vm->window == MAP_FAILED || vm->ring0 == MAP_FAILED)
 		return dune_err(-ENOMEM, "no memory for a VM");
+	vm->window_hash = vm->window + DUNE_MAX_WINDOWS;
 	vm->ring0_used = DUNE_RING0_FREE;
 	vm->ring0_end = ring0_at ? DUNE_RING0_TABLES : DUNE_RING0_SIZE;
 	vm->tables_used = ring0_at ? DUNE_RING0_TABLES : 0;
@@ -245,8 +248,8 @@ void dune_vm_destroy(struct dune_vm *vm)
 		close(vm->fd);
 	if (vm->ring0 && vm->ring0 != MAP_FAILED)
 		munmap(vm->ring0, DUNE_RING0_SIZE);
-	free(vm->window);
-	free(vm->window_hash);
+	if (vm->window && vm->window != MAP_FAILED)
+		munmap(vm->window, WINDOW_TABLES);
 	pthread_mutex_destroy(&vm->lock);
 }
 
