@@ -44,5 +44,9 @@ $(BENCH_DUNE): $(BENCHBIN)/%: bench/%.c $(BENCH_LIB) $(B)/libdune.a \
 	@echo "  BENCH   $@"
 	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c %.a,$^) -lseccomp
 
+$(BENCHBIN)/dune-plugin: bench/plugin/bwrap.c bench/plugin/bwrap.h
+
 $(B)/tests/unit-bench-stats $(B)/tests-asan/unit-bench-stats: \
 		bench/lib/stats.c bench/lib/json.c
+
+include bench/plugin/plugin.mk

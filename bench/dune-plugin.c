@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "bench/lib/harness.h"
 #include "bench/lib/json.h"
+#include "bench/plugin/bwrap.h"
 #include "dune/sandbox.h"
 
 #define TURNS	25
@@ -100,40 +100,13 @@ static void answer_pipe(void)
 	answer(to_other[0], from_other[1]);
 }
 
-/* What a sandbox of this kind refuses; the others are allowed. */
-static int filter(void)
-{
-	static const int refused[] = {
-		SCMP_SYS(socket), SCMP_SYS(ptrace), SCMP_SYS(mount),
-		SCMP_SYS(unshare), SCMP_SYS(bpf), SCMP_SYS(keyctl),
-	};
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	int fd = memfd_create("filter", 0), err = !ctx;
-
-	for (size_t i = 0; !err && i < sizeof(refused) / sizeof(*refused); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused[i],
-				       0);
-	if (!err)
-		err = seccomp_export_bpf(ctx, fd);
-	seccomp_release(ctx);
-	return err || lseek(fd, 0, SEEK_SET) ? -1 : fd;
-}
-
-/* This program again, in bubblewrap with that filter; answers as through pipes. */
+/* This program again, in bubblewrap; answers as through pipes. */
 static void answer_wrapped(void)
 {
-	char self[4096], fd[16];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	snprintf(fd, sizeof(fd), "%d", filter());
-	if (n < 0 || dup2(to_wrapped[0], 0) || dup2(from_wrapped[1], 1) != 1)
-		return;
-	self[n] = '\0';
 	/* so that each end of the pipes is where it is used only */
 	close(to_wrapped[1]);
 	close(from_wrapped[0]);
-	execlp("bwrap", "bwrap", "--unshare-all", "--die-with-parent",
-	       "--ro-bind", "/", "/", "--seccomp", fd, self, "--answer", NULL);
+	bench_bwrap(to_wrapped[0], from_wrapped[1]);
 }
 
 static pid_t start(void (*fn)(void))

@@ -266,6 +266,19 @@ it says "kept open".""", [
         server("redis SET, 50 clients, 16 at once", "redis-pipe", 50, 100000,
                places=(HERE,)),
     ]),
+    # Its rows come from dune-plugin and dune-decode.
+    Table("plugin", "Calls into a plugin that is not trusted, and image decoders", """
+A sandbox (dune/sandbox.h) is a virtual machine with an unmodified shared
+object in it, whose functions are called like functions. Peers: the same code in
+another process, over shared memory and futexes or over pipes; in one that
+bubblewrap and a seccomp filter confine; forked for each call; compiled to
+WebAssembly and that to C again (wasm2c), where there is source and it makes no use of
+the system. "call": a function that does nothing, calls in close
+succession; "process, looking" is two processes that spin for each other. "Decode":
+from a file's bytes to the caller's own copy of all pixels, by the same library
+everywhere. Only "reset after each" and "fork" give every image a decoder that no
+image before has seen. Sandboxes use a second processor: without a free one calls
+are dear, and libjpeg's and libpng's rows are calls.""", []),
     Table("counts", "Counts that do not depend on the machine", """
 How often one operation under dune-run leaves the virtual machine to the
 monitor, how many page faults it takes there, and, where the kernel lets us read
