@@ -447,6 +447,8 @@ static void test_auxiliary(void **state)
 	assert_int_equal(aux(AT_SYSINFO_EHDR), 0x123456789000);
 	assert_true(aux(AT_HWCAP2) & 2);
 	assert_true(aux(AT_HWCAP) & 1 << 26);		/* SSE2 */
+	/* the stack lies close below it, in its window of the VM */
+	assert_in_range(mm.stack_top, mm.vdso - DUNE_LARGE_SIZE, mm.vdso);
 	unmap_all();
 	vm.kind.fsgsbase = false;
 	assert_int_equal(load(argv), 0);
