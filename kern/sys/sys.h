@@ -152,6 +152,14 @@ long dune_sys_decide(const struct dune_policy *policy, int fd_base,
  */
 long dune_sys_dispatch(struct dune_task *task, struct dune_call *call);
 
+/*
+ * A number that Linux does not have: a call between a monitor's maker and the
+ * program it brings along (libdune/sandbox). NULL, as at first: ENOSYS. Before
+ * the guest runs.
+ */
+#define DUNE_NR_OWN 4096
+void dune_sys_own(dune_sys_handler *handler);
+
 /* Runs a call that was decided upon: forwards it or calls the handler. */
 long dune_sys_serve(struct dune_task *task, struct dune_call *call);
 

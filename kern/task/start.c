@@ -38,6 +38,20 @@ static void name_process(const char *path)
 	prctl(PR_SET_NAME, slash ? slash + 1 : path);
 }
 
+static int raise_walls(struct dune_state *s)
+{
+	int r = 0;
+
+	if (!s->confined) {
+		s->vvar_size = dune_vvar_size();
+		r = dune_confine(&s->policy, "/proc/self/exe");
+		if (r)
+			return r;
+	}
+	r = s->broker < 0 ? 0 : dune_broker_attach(s->broker);
+	return r ? dune_err(r, "broker: %s", strerror(-r)) : 0;
+}
+
 /* The first image of a sandbox finds out what the later ones are told. */
 static int make_machine(struct dune_state *s)
 {
@@ -48,8 +62,6 @@ static int make_machine(struct dune_state *s)
 	if (!r)
 		r = dune_mm_init(&mm, &vm, s->policy.mem);
 	mm.vvar_size = s->vvar_size;
-	if (!r)
-		r = dune_mm_map_vdso(&mm);
 	if (!r)
 		r = dune_vcpu_get(&vm, &task.vcpu);
 	return r;
@@ -96,16 +108,11 @@ static int run_program(struct dune_state *s, const char *path,
 	}
 	if (r)
 		return r;
-	if (!s->confined) {
-		s->vvar_size = dune_vvar_size();
-		r = dune_confine(&s->policy, "/proc/self/exe");
-		if (r)
-			return r;
-	}
-	r = s->broker < 0 ? 0 : dune_broker_attach(s->broker);
-	if (r)
-		return dune_err(r, "broker: %s", strerror(-r));
-	r = make_machine(s);
+	r = raise_walls(s);
+	if (!r)
+		r = make_machine(s);
+	if (!r)
+		r = dune_mm_map_vdso(&mm);
 	if (!r)
 		r = dune_program_load(&prog, &mm, envp, &loaded);
 	if (r)
@@ -134,6 +141,25 @@ int dune_start(struct dune_state *s, const char *path, char *const *argv,
 	       char *const *envp)
 {
 	return run_program(s, path, argv, envp);
+}
+
+int dune_start_with(struct dune_state *s, const char *name,
+		    dune_start_fn *fill, void *ctx)
+{
+	int r = raise_walls(s);
+
+	if (!r)
+		r = make_machine(s);
+	if (r)
+		return r;
+	make_process(s, name);
+	name_process(name);
+	r = dune_signal_init(&task);
+	if (!r)
+		r = fill(&task, ctx);
+	if (!r)
+		dune_task_loop(&task);
+	return r ? r : -EIO;
 }
 
 /* ---- after execve: the state comes packed in an argument ---- */

@@ -45,6 +45,15 @@ int dune_start(struct dune_state *state, const char *path,
 	       char *const *argv, char *const *envp);
 
 /*
+ * The same without a program: behind the walls and with a VM that holds nothing,
+ * not even the vDSO, `fill` brings memory, registers and signals. 0, or an
+ * error with a message, which is returned.
+ */
+typedef int dune_start_fn(struct dune_task *task, void *ctx);
+int dune_start_with(struct dune_state *state, const char *name,
+		    dune_start_fn *fill, void *ctx);
+
+/*
  * dune-run's main calls this first: if this image was started by execve of
  * a guest process (argv[1] is DUNE_EXEC_OPTION), goes on as the new program
  * and does not return; otherwise returns.

@@ -293,6 +293,15 @@ int dune_box_free_job(struct dune_engine *e, void *box)
 
 /* ---- its runner ---- */
 
+/* restore.c and image.c */
+static int saved_error(const char *why)
+{
+	if (!strncmp(why, "no room", 7))
+		return -ENOMEM;
+	return !strncmp(why, "damaged", 7) || !strncmp(why, "it ends", 7) ?
+		-EINVAL : -ENOTSUP;
+}
+
 /* Why a monitor did not start: its own words, and the errno they stand for. */
 static int start_error(struct dune_box *b)
 {
@@ -304,6 +313,8 @@ static int start_error(struct dune_box *b)
 				"(%s)", dune_cause_name(b->cause));
 	if (!strncmp(why, "policy", 6))
 		err = -EINVAL;
+	else if (!strncmp(why, "saved sandbox: ", 15))
+		err = saved_error(why + 15);
 	else if (strstr(why, "Landlock: not"))
 		err = -ENOTSUP;
 	return dune_err(err, "sandbox: %.*s", (int)strcspn(why, "\n"), why);

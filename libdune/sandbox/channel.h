@@ -23,6 +23,9 @@
 #define DUNE_CH_STACK	16	/* words of arguments on the stack */
 #define DUNE_CH_TEXT	1024
 
+/* kern/sys/sys.h's DUNE_NR_OWN: one argument, a pipe; see save.c. */
+#define DUNE_CH_SAVE	4096
+
 /* Descriptors of the runner. */
 #define DUNE_CH_FD	3	/* the channel; closed once mapped */
 #define DUNE_CH_SOCKET	4	/* brings descriptors */

@@ -11,6 +11,8 @@ struct dune_box_config {
 	uint32_t rules;		/* bytes of policy text that follow */
 	uint64_t memory;
 	uint64_t stack;
+	uint64_t saved;		/* where in DUNE_BOX_RUNNER a saved process
+				 * is, image.h; 0: that is the runner */
 };
 
 /* The descriptors that a new monitor finds: 3 and 4 are the runner's. */
@@ -19,7 +21,7 @@ enum {
 	DUNE_BOX_BROKER,
 	DUNE_BOX_REPORT,	/* a line a packet */
 	DUNE_BOX_PHASE,		/* struct dune_phase */
-	DUNE_BOX_RUNNER,	/* the program */
+	DUNE_BOX_RUNNER,	/* the program, or a file with a saved one */
 	DUNE_BOX_FDS,
 };
 

@@ -18,10 +18,6 @@
 
 #define EVENTS 64
 
-/* blobs.S */
-extern const char dune_monitor_start[], dune_monitor_end[];
-extern const char dune_runner_start[], dune_runner_end[];
-
 int dune_memfd(const char *name, size_t size, unsigned int seals)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), err;

@@ -184,12 +184,13 @@ static void born(void *ctx, pid_t pid)
 
 /* ---- the first process ---- */
 
-static int make_config(const struct dune_sandbox_options *o, const char *rules)
+static int make_config(const struct dune_sandbox_options *o, const char *rules,
+		       uint64_t saved)
 {
 	struct dune_box_config c = {
 		.size = sizeof(c), .flags = o->flags,
 		.threads = o->threads + o->callers, .rules = strlen(rules),
-		.memory = o->memory, .stack = o->stack,
+		.memory = o->memory, .stack = o->stack, .saved = saved,
 	};
 	int fd = memfd_create("dune-config", MFD_CLOEXEC);
 
@@ -220,7 +221,8 @@ enum { NUL_IN, OUT, ERR, CHANNEL, SOCKET, CONFIG, BROKER, REPORT, PHASE,
        RUNNER, FDS };
 
 static int spawn(struct dune_family *f, struct dune_box *b,
-		 const struct dune_sandbox_options *o, const char *rules)
+		 const struct dune_sandbox_options *o, const char *rules,
+		 const struct dune_saved_at *saved)
 {
 	struct dune_engine *e = f->engine;
 	int fd[FDS], sock[2] = { -1, -1 }, null, pidfd = -1, i, r;
@@ -234,7 +236,7 @@ static int spawn(struct dune_family *f, struct dune_box *b,
 		r = dune_err(-errno, "socketpair: %s; raise ulimit -n if it "
 			     "is low", strerror(errno));
 	if (!r)
-		r = fd[CONFIG] = make_config(o, rules);
+		r = fd[CONFIG] = make_config(o, rules, saved ? saved->at : 0);
 	if (r >= 0)
 		r = fd[REPORT] = make_report(f);
 	if (r >= 0)
@@ -251,7 +253,7 @@ static int spawn(struct dune_family *f, struct dune_box *b,
 		fd[OUT] = fd[ERR] = o->output > 0 ? o->output : null;
 		fd[CHANNEL] = b->ch_fd;
 		fd[SOCKET] = sock[1];
-		fd[RUNNER] = e->runner;
+		fd[RUNNER] = saved ? saved->fd : e->runner;
 		b->sock = sock[0];
 		/* one way only: what the guest writes would fill it up */
 		shutdown(b->sock, SHUT_RD);
@@ -282,7 +284,8 @@ static int spawn(struct dune_family *f, struct dune_box *b,
 
 int dune_family_create(struct dune_engine *e,
 		       const struct dune_sandbox_options *o,
-		       const char *rules, struct dune_box **first)
+		       const char *rules, const struct dune_saved_at *saved,
+		       struct dune_box **first)
 {
 	struct dune_family *f = calloc(1, sizeof(*f));
 	int r;
@@ -302,7 +305,7 @@ int dune_family_create(struct dune_engine *e,
 		return r;
 	}
 	dune_box_head(*first, o->callers, o->stack);
-	r = spawn(f, *first, o, rules);
+	r = spawn(f, *first, o, rules, saved);
 	if (r)
 		dune_box_free(*first);
 	return r < 0 ? r : 0;

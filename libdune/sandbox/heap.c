@@ -172,35 +172,76 @@ int dune_heap_free(struct dune_heap *h, uint64_t at)
 	return p ? 0 : -EINVAL;
 }
 
-int dune_heap_copy(struct dune_heap *h, struct dune_heap *from)
+/* Empty, and without the one free piece of all; pieces are appended. */
+static void clear(struct dune_heap *h)
 {
-	struct dune_piece *p, *q, *last = NULL;
-	int r = 0;
-
 	free(h->first);
 	memset(h->free, 0, sizeof(h->free));
 	h->first = NULL;
+}
+
+/* Behind `last` (NULL: there is none); what was appended, or NULL. */
+static struct dune_piece *append(struct dune_heap *h, struct dune_piece *last,
+				 uint64_t size, int used)
+{
+	struct dune_piece *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->at = last ? last->at + last->size : 0;
+	p->size = size;
+	p->prev = last;
+	if (last)
+		last->next = p;
+	else
+		h->first = p;
+	if (used)
+		add_used(h, p);
+	else
+		add_free(h, p);
+	return p;
+}
+
+int dune_heap_copy(struct dune_heap *h, struct dune_heap *from)
+{
+	struct dune_piece *p, *last = NULL;
+	int r = 0;
+
+	clear(h);
 	pthread_mutex_lock(&from->lock);
-	for (p = from->first; p; p = p->next) {
-		q = calloc(1, sizeof(*q));
-		if (!q) {
-			r = -ENOMEM;
-			break;
-		}
-		q->at = p->at;
-		q->size = p->size;
-		q->prev = last;
-		if (last)
-			last->next = q;
-		else
-			h->first = q;
-		last = q;
-		if (p->used)
-			add_used(h, q);
-		else
-			add_free(h, q);
+	for (p = from->first; !r && p; p = p->next) {
+		last = append(h, last, p->size, p->used);
+		r = last ? 0 : -ENOMEM;
 	}
 	h->high = from->high;
 	pthread_mutex_unlock(&from->lock);
 	return r;
+}
+
+size_t dune_heap_list(struct dune_heap *h, uint64_t *v, size_t max)
+{
+	struct dune_piece *p;
+	size_t n = 0;
+
+	pthread_mutex_lock(&h->lock);
+	for (p = h->first; p; p = p->next, n++)
+		if (n < max)
+			v[n] = p->size | (p->used ? DUNE_HEAP_USED : 0);
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+int dune_heap_unlist(struct dune_heap *h, const uint64_t *v, size_t n)
+{
+	struct dune_piece *last = NULL;
+	size_t i;
+
+	clear(h);
+	for (i = 0; i < n; i++) {
+		last = append(h, last, v[i] & ~DUNE_HEAP_USED,
+			      v[i] & DUNE_HEAP_USED);
+		if (!last)
+			return -ENOMEM;
+	}
+	return 0;
 }

@@ -40,4 +40,16 @@ int dune_heap_free(struct dune_heap *h, uint64_t at);
 /* h is empty: makes it like `from`. */
 int dune_heap_copy(struct dune_heap *h, struct dune_heap *from);
 
+/*
+ * Sizes of all pieces in order, with DUNE_HEAP_USED in those that are in use:
+ * up to max of them into v; how many there are.
+ */
+#define DUNE_HEAP_USED 1ul
+size_t dune_heap_list(struct dune_heap *h, uint64_t *v, size_t max);
+/*
+ * h is empty: makes it of a list whose sizes are multiples of 16 and add up to
+ * h's size. -ENOMEM.
+ */
+int dune_heap_unlist(struct dune_heap *h, const uint64_t *v, size_t n);
+
 #endif

@@ -11,16 +11,13 @@
 #include "kern/sys/strict.h"
 #include "libdune/sandbox/channel.h"
 #include "libdune/sandbox/heap.h"
+#include "libdune/sandbox/image.h"
 
 struct dune_engine;
 struct dune_box;
 
 /* A page of 4 KiB, whatever kern's headers call it. */
 #define PAGE_UP(x) (((x) + 4095ul) & ~4095ul)
-
-/* What a guest has of its address space: kern/layout.h, its monitor's. */
-#define GUEST_LO 0x000000010000ul
-#define GUEST_HI 0x500000000000ul
 
 /* ---- engine.c: the keeper thread ---- */
 
@@ -74,6 +71,10 @@ void dune_engine_post(struct dune_engine *e,
 int dune_engine_watch(struct dune_engine *e, struct dune_watch *w);
 void dune_engine_unwatch(struct dune_engine *e, struct dune_watch *w);
 
+/* blobs.S: the programs in memory */
+extern const char dune_monitor_start[], dune_monitor_end[];
+extern const char dune_runner_start[], dune_runner_end[];
+
 /* A memfd that can no longer change its size; with `seals` on top. -errno. */
 int dune_memfd(const char *name, size_t size, unsigned int seals);
 
@@ -110,10 +111,17 @@ struct dune_family {
 	struct dune_box *parent;	/* and will be this one's child */
 };
 
-/* All on the keeper's thread. */
+/* Where a saved process is: image.h. */
+struct dune_saved_at {
+	int fd;
+	uint64_t at;
+};
+
+/* All on the keeper's thread. saved: NULL, or what its first process will be. */
 int dune_family_create(struct dune_engine *e,
 		       const struct dune_sandbox_options *o,
-		       const char *rules, struct dune_box **first);
+		       const char *rules, const struct dune_saved_at *saved,
+		       struct dune_box **first);
 void dune_family_drop(struct dune_family *f);
 /* Reads what there is of reports. */
 void dune_family_listen(struct dune_family *f);
@@ -181,7 +189,7 @@ static inline bool dune_box_dead(const struct dune_box *b)
 
 /* ---- sandbox.c ---- */
 
-#define DUNE_CALLBACKS_MAX 256
+#define DUNE_CALLBACKS_MAX DUNE_IMAGE_CALLBACKS
 
 /* A slot as its callers see it. */
 struct dune_lane {
@@ -245,12 +253,17 @@ void dune_sandbox_go(struct dune_sandbox *s);
 struct dune_box *dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b);
 /* An empty box, ready: a warm one, or from the beginning. */
 int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out);
-/* From the beginning. */
-int dune_box_start(struct dune_sandbox *s, struct dune_box **out);
+/* From the beginning, or as the template that was saved. */
+int dune_box_start(struct dune_sandbox *s, const struct dune_saved_at *saved,
+		   struct dune_box **out);
 /* The object with its options, and no box. */
 int dune_sandbox_new(struct dune_engine *e,
 		     const struct dune_sandbox_options *o,
 		     const char *rules, struct dune_sandbox **out);
+/* The same of what dune_sandbox_create() is given. */
+int dune_sandbox_prepare(struct dune_engine *e,
+			 const struct dune_sandbox_options *options,
+			 struct dune_sandbox **out);
 /* Keeper's thread: dune_box_free(). */
 int dune_box_free_job(struct dune_engine *e, void *box);
 
@@ -274,6 +287,11 @@ void dune_warm_collect(struct dune_warm *w, const struct dune_box *template,
 		       const struct dune_box *used);
 
 void dune_snapshot_put(struct dune_engine *e, struct dune_snapshot *n);
+/*
+ * Gives n to the sandbox, which has neither a snapshot nor a box, and its first
+ * fork as the box in use. On an error n stays the caller's.
+ */
+int dune_snapshot_adopt(struct dune_sandbox *s, struct dune_snapshot *n);
 /* A fork of the sandbox's snapshot, ready; the next one is made ahead. */
 int dune_snapshot_take(struct dune_sandbox *s, struct dune_box **out);
 
@@ -286,6 +304,9 @@ int dune_object_add(struct dune_sandbox *s, uint64_t handle,
 		    struct dune_object **out);
 void dune_objects_cut(struct dune_sandbox *s, unsigned int keep);
 void dune_shares_drop(struct dune_sandbox *s);
+
+/* What callbacks of a restored sandbox are until the host gives them. */
+dune_callback_fn dune_callback_missing;
 
 /* ---- call.c ---- */
 

@@ -245,7 +245,7 @@ static struct dune_host_callback *find(struct dune_sandbox *s,
 	return NULL;
 }
 
-static int check_callback(struct dune_sandbox *s, const struct dune_callback *c)
+static int check_callback(const struct dune_callback *c)
 {
 	unsigned int i;
 
@@ -257,12 +257,48 @@ static int check_callback(struct dune_sandbox *s, const struct dune_callback *c)
 		if (c->arg[i] == DUNE_VOID || c->arg[i] > DUNE_FLOAT)
 			return dune_err(-EINVAL, "callback %s: argument %u has "
 					"no type", c->name, i);
-	if (find(s, c->name))
+	return 0;
+}
+
+int dune_callback_missing(struct dune_sandbox *s, void *ctx,
+			  const uint64_t *value, uint64_t *result)
+{
+	(void)s, (void)ctx, (void)value, (void)result;
+	return dune_err(-ENOSYS, "callback: not given to the sandbox since it "
+			"was restored; call dune_sandbox_callbacks()");
+}
+
+static bool same_types(const struct dune_callback *a,
+		       const struct dune_callback *b)
+{
+	return a->type == b->type && a->args == b->args &&
+	       !memcmp(a->arg, b->arg, a->args);
+}
+
+/* Where it goes: a new place, or what a restored sandbox imports. */
+static int place_callback(struct dune_sandbox *s, const struct dune_callback *c,
+			  struct dune_host_callback **out)
+{
+	struct dune_host_callback *h = find(s, c->name);
+
+	*out = h;
+	if (h && h->c.fn != dune_callback_missing)
 		return dune_err(-EEXIST, "callback %s: is there already",
 				c->name);
+	if (h)
+		return same_types(&h->c, c) ? 0 :
+			dune_err(-EINVAL, "callback %s: it had other types "
+				 "when the sandbox was saved", c->name);
 	if (s->callbacks == DUNE_CALLBACKS_MAX)
 		return dune_err(-ENOSPC, "callback %s: more than %d", c->name,
 				DUNE_CALLBACKS_MAX);
+	h = &s->callback[s->callbacks];
+	h->name = strdup(c->name);
+	if (!h->name)
+		return dune_err(-ENOMEM, "callback: out of memory");
+	h->handle = 0;
+	s->callbacks++;
+	*out = h;
 	return 0;
 }
 
@@ -276,22 +312,32 @@ int dune_sandbox_callbacks(struct dune_sandbox *s,
 	if (r)
 		return r;
 	for (i = 0; !r && i < n; i++) {
-		r = check_callback(s, &v[i]);
-		if (r)
-			break;
-		c = &s->callback[s->callbacks];
-		c->name = strdup(v[i].name);
-		if (!c->name) {
-			r = dune_err(-ENOMEM, "callback: out of memory");
-			break;
+		r = check_callback(&v[i]);
+		if (!r)
+			r = place_callback(s, &v[i], &c);
+		if (!r) {
+			c->c = v[i];
+			c->ctx = ctx;
 		}
-		c->c = v[i];
-		c->ctx = ctx;
-		c->handle = 0;
-		s->callbacks++;
 	}
 	dune_sandbox_go(s);
 	return r;
+}
+
+int dune_sandbox_context(struct dune_sandbox *s, const char *name, void *ctx)
+{
+	int r = dune_sandbox_stop(s), err = name ? -ENOENT : 0;
+	unsigned int i;
+
+	if (r)
+		return r;
+	for (i = 0; i < s->callbacks; i++)
+		if (!name || !strcmp(s->callback[i].name, name)) {
+			s->callback[i].ctx = ctx;
+			err = 0;
+		}
+	dune_sandbox_go(s);
+	return err ? dune_err(err, "callback %.100s: there is none", name) : 0;
 }
 
 int dune_sandbox_callback_addr(struct dune_sandbox *s, const char *name,

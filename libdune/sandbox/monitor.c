@@ -18,6 +18,7 @@
 #include "kern/sys/strict.h"
 #include "kern/task/state.h"
 #include "libdune/sandbox/config.h"
+#include "libdune/sandbox/frozen.h"
 
 /* Descriptors from here on are ours; the plugin's are few. */
 #define FD_BASE		256
@@ -165,6 +166,7 @@ int main(void)
 {
 	static char *argv[] = { (char *)"plugin", NULL };
 	const struct dune_box_config *c;
+	struct dune_saved saved;
 
 	default_signals();
 	c = read_config();
@@ -182,9 +184,13 @@ int main(void)
 	state.nofile = FD_BASE;
 	state.broker = raise_fd(DUNE_BOX_BROKER);
 	state.prog_fd = raise_fd(DUNE_BOX_RUNNER);
+	saved.fd = state.prog_fd;
+	saved.at = c->saved;
 	state.policy.report_fd = report = raise_fd(DUNE_BOX_REPORT);
 	prctl(PR_SET_NAME, "dune-sandbox");
-	check(dune_start(&state, "plugin", argv,
-			 environment(&state.policy)));
+	dune_sys_own(dune_save);
+	check(saved.at ? dune_start_with(&state, "plugin", dune_restore,
+					 &saved) :
+	      dune_start(&state, "plugin", argv, environment(&state.policy)));
 	return STATUS_OURS;
 }

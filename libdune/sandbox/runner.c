@@ -169,8 +169,11 @@ void runner_callback(struct callback *cb)
 
 /* ---- other wishes of the host ---- */
 
-/* One byte and n descriptors by the socket; false: the host is gone. */
-static bool receive(int *fd, unsigned int n)
+/*
+ * One byte and one or two descriptors by the socket: how many, 0 when the host
+ * is gone.
+ */
+static unsigned int receive(int fd[2])
 {
 	union {
 		struct cmsghdr h;
@@ -189,10 +192,10 @@ static bool receive(int *fd, unsigned int n)
 		got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
 	c = CMSG_FIRSTHDR(&msg);
-	if (got != 1 || !c || c->cmsg_len != CMSG_LEN(n * sizeof(int)))
-		return false;
-	memcpy(fd, CMSG_DATA(c), n * sizeof(int));
-	return true;
+	if (got != 1 || !c)
+		return 0;
+	memcpy(fd, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	return (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 }
 
 static void say(struct lane *l, const char *text)
@@ -219,25 +222,25 @@ static void op_load(struct lane *l, const struct dune_ch_msg *m, bool by_fd)
 	char path[DUNE_CH_TEXT];
 	struct invoke in = { .fn = (uint64_t)load };
 	struct invoke *outer = l->innermost;
-	int fd = -1, unwound;
+	int fd[2], unwound;
 
 	memcpy(path, l->slot->text, sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	in.gp[1] = m->gp[0];
 	if (by_fd) {
-		if (!receive(&fd, 1))
+		if (receive(fd) != 1)
 			broken();
 		/* each time another name, for the dynamic linker knows the
 		 * objects it has by their names */
 		snprintf(path, sizeof(path), "/proc/self/%.*sfd/%d",
-			 (int)(m->gp[1] % 64 * 2), dots, fd);
+			 (int)(m->gp[1] % 64 * 2), dots, fd[0]);
 	}
 	in.gp[0] = (uint64_t)path;
 	l->innermost = &in;
 	unwound = runner_invoke(&in);
 	l->innermost = outer;
-	if (fd >= 0)
-		close(fd);
+	if (by_fd)
+		close(fd[0]);
 	if (unwound) {
 		answer(l, DUNE_CH_FAILED, 0, 0);
 		return;
@@ -263,13 +266,14 @@ static void op_share(struct lane *l, const struct dune_ch_msg *m)
 {
 	void *p = (void *)m->gp[0];
 	size_t size = m->gp[1];
-	int prot = m->gp[2], fd;
+	int prot = m->gp[2], fd[2];
 	bool ok;
 
-	if (!receive(&fd, 1))
+	if (receive(fd) != 1)
 		broken();
-	ok = mmap(p, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == p;
-	close(fd);
+	ok = mmap(p, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd[0],
+		  0) == p;
+	close(fd[0]);
 	answer(l, DUNE_CH_RETURN, ok ? 0 : errno, 0);
 }
 
@@ -321,6 +325,13 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+static void say_ready(void)
+{
+	ch->head.callback = (uint64_t)runner_callback_entry;
+	__atomic_store_n(&ch->head.ready, DUNE_CH_READY, __ATOMIC_SEQ_CST);
+	futex(&ch->head.ready, FUTEX_WAKE, 1);
+}
+
 /* The first slot is this thread's, each other one gets its own. */
 static void start_lanes(void)
 {
@@ -342,9 +353,7 @@ static void start_lanes(void)
 	pthread_attr_destroy(&attr);
 	freeze = false;
 	lane = &lanes[0];
-	ch->head.callback = (uint64_t)runner_callback_entry;
-	__atomic_store_n(&ch->head.ready, DUNE_CH_READY, __ATOMIC_SEQ_CST);
-	futex(&ch->head.ready, FUTEX_WAKE, 1);
+	say_ready();
 }
 
 /* size as the head says, which is the host's to write and not yet ours. */
@@ -394,15 +403,36 @@ static void warm_up(void)
 		}
 }
 
+/*
+ * The monitor writes this process into a pipe. A process that is made of it
+ * comes out of here as well, with descriptors like one that starts.
+ */
+static void save(int pipe)
+{
+	if (syscall(DUNE_CH_SAVE, pipe) == 1) {
+		map_channel(DUNE_CH_FD);
+		sock = DUNE_CH_SOCKET;
+		say_ready();
+	} else {
+		close(pipe);
+	}
+}
+
 /* Returns in the children that the host asks for; never in the template. */
 static void be_template(void)
 {
+	unsigned int n;
 	int fd[2];
 	pid_t pid;
 
 	for (;;) {
-		if (!receive(fd, 2))
+		n = receive(fd);
+		if (!n)
 			_exit(0);
+		if (n == 1) {
+			save(fd[0]);
+			continue;
+		}
 		pid = fork();
 		if (pid == 0)
 			break;

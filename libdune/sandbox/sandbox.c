@@ -140,6 +140,7 @@ int dune_sandbox_new(struct dune_engine *e,
 
 struct start {
 	struct dune_sandbox *s;
+	const struct dune_saved_at *saved;
 	struct dune_box *box;
 };
 
@@ -147,17 +148,19 @@ static int start_job(struct dune_engine *e, void *arg)
 {
 	struct start *st = arg;
 
-	return dune_family_create(e, &st->s->o, st->s->rules, &st->box);
+	return dune_family_create(e, &st->s->o, st->s->rules, st->saved,
+				  &st->box);
 }
 
 int dune_sandbox_start(struct dune_sandbox *s, struct dune_box **out)
 {
-	return dune_shell_take(s, out) ? dune_box_start(s, out) : 0;
+	return dune_shell_take(s, out) ? dune_box_start(s, NULL, out) : 0;
 }
 
-int dune_box_start(struct dune_sandbox *s, struct dune_box **out)
+int dune_box_start(struct dune_sandbox *s, const struct dune_saved_at *saved,
+		   struct dune_box **out)
 {
-	struct start st = { .s = s };
+	struct start st = { .s = s, .saved = saved };
 	int r = dune_engine_do(s->engine, start_job, &st);
 
 	if (r)
@@ -188,17 +191,14 @@ struct dune_box *dune_sandbox_use(struct dune_sandbox *s, struct dune_box *b)
 	return old;
 }
 
-int dune_sandbox_create(struct dune_engine *e,
-			const struct dune_sandbox_options *options,
-			struct dune_sandbox **out)
+int dune_sandbox_prepare(struct dune_engine *e,
+			 const struct dune_sandbox_options *options,
+			 struct dune_sandbox **out)
 {
 	struct dune_sandbox_options o;
-	struct dune_sandbox *s;
-	struct dune_box *box;
 	char *rules;
 	int r;
 
-	*out = NULL;
 	r = get_options(options, &o);
 	if (r)
 		return r;
@@ -208,8 +208,21 @@ int dune_sandbox_create(struct dune_engine *e,
 	/* the caller's; what they said is in the rules */
 	o.policy = o.policy_file = NULL;
 	o.size = sizeof(o);
-	r = dune_sandbox_new(e, &o, rules, &s);
+	r = dune_sandbox_new(e, &o, rules, out);
 	free(rules);
+	return r;
+}
+
+int dune_sandbox_create(struct dune_engine *e,
+			const struct dune_sandbox_options *options,
+			struct dune_sandbox **out)
+{
+	struct dune_sandbox *s;
+	struct dune_box *box;
+	int r;
+
+	*out = NULL;
+	r = dune_sandbox_prepare(e, options, &s);
 	if (r)
 		return r;
 	r = dune_sandbox_start(s, &box);

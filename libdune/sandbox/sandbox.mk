@@ -3,13 +3,13 @@
 
 BOX	:= libdune/sandbox
 # Not the library's: programs, and what their build makes of them.
-BOX_LIB	:= $(filter-out %/monitor.c %/runner.c, \
-	     $(wildcard $(BOX)/*.c))
+BOX_MON	:= $(addprefix $(BOX)/,monitor.c save.c restore.c)
+BOX_LIB	:= $(filter-out $(BOX_MON) %/runner.c, $(wildcard $(BOX)/*.c))
 LIB_C	+= $(BOX_LIB) $(addprefix kern/,broker/server.c broker/members.c \
 	     broker/files.c sys/stats.c)
 LIB_S	+= $(BOX)/blobs.S
 
-$(B)/sandbox/monitor: $(call obj,obj,$(BOX)/monitor.c) $(B)/libkern.a
+$(B)/sandbox/monitor: $(call obj,obj,$(BOX_MON) $(BOX)/image.c) $(B)/libkern.a
 	@echo "  LD      $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDSTATIC) -s $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -55,7 +55,7 @@ static int freeze_empty(struct dune_sandbox *s, struct dune_sandbox **out)
 
 	if (r)
 		return r;
-	r = dune_box_start(f, &box);
+	r = dune_box_start(f, NULL, &box);
 	if (!r) {
 		dune_sandbox_use(f, box);
 		r = dune_sandbox_snapshot(f);

@@ -296,6 +296,19 @@ int dune_sandbox_snapshot(struct dune_sandbox *s)
 	return r;
 }
 
+int dune_snapshot_adopt(struct dune_sandbox *s, struct dune_snapshot *n)
+{
+	struct dune_box *b;
+	int r = fork_ready(s, n, &b);
+
+	if (r)
+		return r;
+	s->snapshot = n;
+	dune_sandbox_use(s, b);
+	want_spare(s, n, NULL);
+	return 0;
+}
+
 /* ---- reset and clone ---- */
 
 /* The host's side as it was at the snapshot (NULL: at the start). */

@@ -1,0 +1,542 @@
+/*
+ * Snapshots in files: image.h has the format. Saving: the template's monitor
+ * writes its part into a pipe, and what comes is checked like any file's.
+ * Restoring: a new monitor makes the template again, behind its walls.
+ */
+#include "libdune/sandbox/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "kern/err.h"
+#include "kern/mm/region.h"
+
+#define CHUNK		(256 * 1024)
+/* A template that says nothing for so long never will. */
+#define PATIENCE_MS	60000
+/* Code and data of libraries, which no limit counts. */
+#define UNCOUNTED	(1ul << 30)
+/* Numbers from here on are its monitor's, monitor.c. */
+#define FD_BASE		256
+
+/* Which programs wrote the process, and must go on with it. */
+static uint64_t build(void)
+{
+	uint64_t sum = dune_image_sum(0, dune_monitor_start,
+				      dune_monitor_end - dune_monitor_start);
+
+	return dune_image_sum(sum, dune_runner_start,
+			      dune_runner_end - dune_runner_start);
+}
+
+/* ---- writing ---- */
+
+struct writer {
+	int fd;
+	uint64_t at, sum;
+	int err;			/* the first; then nothing is written */
+	char buf[CHUNK];
+};
+
+/* A multiple of 8 bytes. */
+static void put(struct writer *w, const void *p, size_t size)
+{
+	ssize_t n;
+
+	w->sum = dune_image_sum(w->sum, p, size);
+	while (size && !w->err) {
+		n = pwrite(w->fd, p, size, w->at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			w->err = n < 0 ? errno : ENOSPC;
+			break;
+		}
+		p = (const char *)p + n;
+		size -= n;
+		w->at += n;
+	}
+}
+
+static void put_host(struct writer *w, const struct dune_sandbox *s,
+		     struct dune_image_head *head)
+{
+	const struct dune_snapshot *n = s->snapshot;
+	struct dune_heap *heap = &n->template->heap;
+	size_t pieces = dune_heap_list(heap, NULL, 0);
+	struct dune_image_host h = {
+		.share_next = n->share_next, .heap = heap->size,
+		.objects = n->objects, .callbacks = n->stubs,
+		.loads = n->loads, .pieces = pieces,
+	};
+	struct dune_image_callback c;
+	uint64_t *piece = calloc(pieces, sizeof(*piece));
+	uint64_t from = w->at;
+	unsigned int i;
+
+	if (!piece) {
+		w->err = ENOMEM;
+		return;
+	}
+	/* nobody allocates in a template's */
+	dune_heap_list(heap, piece, pieces);
+	put(w, &h, sizeof(h));
+	put(w, n->handle, n->objects * sizeof(*n->handle));
+	for (i = 0; i < n->stubs; i++) {
+		memset(&c, 0, sizeof(c));
+		strncpy(c.name, s->callback[i].name, sizeof(c.name) - 1);
+		c.handle = n->stub_handle[i];
+		c.type = s->callback[i].c.type;
+		c.args = s->callback[i].c.args;
+		memcpy(c.arg, s->callback[i].c.arg, sizeof(c.arg));
+		put(w, &c, sizeof(c));
+	}
+	put(w, piece, pieces * sizeof(*piece));
+	free(piece);
+	head->host = w->at - from;
+}
+
+static bool is_zero(const char *page)
+{
+	static const char zero[4096];
+
+	return !memcmp(page, zero, sizeof(zero));
+}
+
+/* The guest may write there meanwhile: each page is copied once. */
+static void put_heap(struct writer *w, const struct dune_box *t)
+{
+	const char *heap = (const char *)t->ch + DUNE_CH_HEAP;
+	struct dune_image_run run = { 0, 4096 };
+
+	for (; run.at < t->heap.high; run.at += 4096) {
+		memcpy(w->buf, heap + run.at, 4096);
+		if (is_zero(w->buf))
+			continue;
+		put(w, &run, sizeof(run));
+		put(w, w->buf, 4096);
+	}
+	run.at = run.len = 0;
+	put(w, &run, sizeof(run));
+}
+
+/* ---- what the template's monitor says ---- */
+
+struct source {
+	int fd;
+	uint64_t left;			/* bytes that it may still say */
+};
+
+static int get(struct source *s, void *p, size_t size)
+{
+	struct pollfd poll_fd = { .fd = s->fd, .events = POLLIN };
+	ssize_t n = 0;
+
+	if (size > s->left)
+		return dune_err(-EPROTO, "save: the sandbox is larger than it "
+				"can be");
+	s->left -= size;
+	while (size) {
+		n = poll(&poll_fd, 1, PATIENCE_MS);
+		if (n > 0)
+			n = read(s->fd, p, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return dune_err(-EPROTO, "save: the sandbox's process "
+					"ended or stopped");
+		p = (char *)p + n;
+		size -= n;
+	}
+	return 0;
+}
+
+static int copy_runs(struct source *s, struct writer *w,
+		     const struct dune_image_region *region)
+{
+	uint64_t from = region->start, left, n;
+	struct dune_image_run run;
+	int r;
+
+	for (;;) {
+		r = get(s, &run, sizeof(run));
+		if (r)
+			return r;
+		r = dune_image_check_run(&run, &from, region->end);
+		if (r < 0)
+			return r;
+		put(w, &run, sizeof(run));
+		if (!r)
+			return 0;
+		for (left = run.len; left; left -= n) {
+			n = left < CHUNK ? left : CHUNK;
+			r = get(s, w->buf, n);
+			if (r)
+				return r;
+			put(w, w->buf, n);
+		}
+	}
+}
+
+/* *shared: the plugin holds memory that others see. */
+static int copy_process(struct source *s, struct writer *w, bool *shared)
+{
+	struct dune_image_region region;
+	struct dune_image_process p;
+	uint64_t from = 0;
+	int r = get(s, &p, sizeof(p));
+
+	if (!r)
+		r = dune_image_check_process(&p);
+	put(w, &p, sizeof(p));
+	while (!r) {
+		r = get(s, &region, sizeof(region));
+		if (r)
+			break;
+		r = dune_image_check_region(&region, &from);
+		if (r < 0)
+			break;
+		put(w, &region, sizeof(region));
+		if (!r)
+			return 0;
+		*shared |= !!(region.flags & DUNE_R_SHARED);
+		r = copy_runs(s, w, &region);
+	}
+	return r;
+}
+
+/* ---- saving ---- */
+
+/* Beyond 0, 1 and 2 a template has its socket, and whatever the plugin has. */
+static int check_files(const struct dune_box *t)
+{
+	char path[48];
+	struct dirent *d;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", t->pid);
+	dir = opendir(path);
+	if (!dir)
+		return dune_err(-EPERM, "save: %s cannot be read; "
+				"kernel.yama.ptrace_scope must be 0 or 1", path);
+	while ((d = readdir(dir)))
+		n += d->d_name[0] != '.' && atoi(d->d_name) > 2 &&
+		     atoi(d->d_name) < FD_BASE;
+	closedir(dir);
+	return n < 2 ? 0 : dune_err(-EBUSY, "save: the plugin has %d open "
+				    "files; close them before the snapshot",
+				    n - 1);
+}
+
+static int check_file(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return dune_err(-EINVAL, "saved sandbox: descriptor %d is no "
+				"regular file", fd);
+	return 0;
+}
+
+/* Has the template say it. */
+static int put_process(struct dune_box *t, struct writer *w, uint64_t memory)
+{
+	struct source src = { .left = memory + UNCOUNTED };
+	bool shared = false;
+	int fd[2], r;
+
+	if (pipe2(fd, O_CLOEXEC))
+		return dune_err(-errno, "pipe: %s; raise ulimit -n if it is "
+				"low", strerror(errno));
+	src.fd = fd[0];
+	r = dune_box_send(t, &fd[1], 1);
+	close(fd[1]);
+	if (!r) {
+		r = copy_process(&src, w, &shared);
+		/* not as a monitor does it: the plugin has a hand in this */
+		if (r) {
+			dune_box_kill(t, DUNE_CAUSE_PROTOCOL);
+			r = -EPROTO;
+		}
+	}
+	close(fd[0]);
+	if (!r && shared)
+		r = dune_err(-EBUSY, "save: the plugin has memory shared with "
+			     "others; dune_sandbox_unshare() it before the "
+			     "snapshot");
+	return r;
+}
+
+/* The host's part and the heap first, the head last. */
+static int write_all(struct dune_sandbox *s, struct writer *w)
+{
+	struct dune_box *t = s->snapshot->template;
+	struct dune_image_head head = {
+		.version = DUNE_IMAGE_VERSION, .head = sizeof(head),
+		.build = build(),
+	};
+	int r;
+
+	memcpy(head.magic, DUNE_IMAGE_MAGIC, sizeof(head.magic));
+	w->at = sizeof(head);
+	put_host(w, s, &head);
+	put_heap(w, t);
+	head.process = w->at;
+	r = put_process(t, w, s->o.memory);
+	if (r)
+		return r;
+	head.size = w->at;
+	head.sum = dune_image_sum(w->sum, &head, sizeof(head));
+	w->at = 0;
+	put(w, &head, sizeof(head));
+	return w->err ? dune_err(-w->err, "save: %s", strerror(w->err)) : 0;
+}
+
+static int save(struct dune_sandbox *s, int fd)
+{
+	struct dune_snapshot *n = s->snapshot;
+	struct writer *w;
+	int r;
+
+	if (!n)
+		return dune_err(-EINVAL, "save: no snapshot yet");
+	if (dune_box_dead(n->template))
+		return dune_err(-ESTALE, "save: the snapshot's process is "
+				"dead");
+	if (n->objects > DUNE_IMAGE_OBJECTS)
+		return dune_err(-E2BIG, "save: more than %d objects",
+				DUNE_IMAGE_OBJECTS);
+	r = check_file(fd);
+	if (!r)
+		r = check_files(n->template);
+	if (r)
+		return r;
+	if (ftruncate(fd, 0))
+		return dune_err(-errno, "save: %s; open the file for writing",
+				strerror(errno));
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return dune_err(-ENOMEM, "save: out of memory");
+	w->fd = fd;
+	r = write_all(s, w);
+	free(w);
+	return r;
+}
+
+int dune_sandbox_save(struct dune_sandbox *s, int fd)
+{
+	int r = dune_sandbox_stop(s);
+
+	if (r)
+		return r;
+	r = save(s, fd);
+	dune_sandbox_go(s);
+	return r;
+}
+
+/* ---- reading ---- */
+
+struct image {
+	int fd;
+	struct dune_image_head head;
+	struct dune_image_host *host;	/* with what follows it */
+	struct dune_image_parts parts;
+	uint64_t heap;			/* where it begins */
+};
+
+static int read_at(int fd, void *p, size_t size, uint64_t at)
+{
+	ssize_t n;
+
+	while (size) {
+		n = pread(fd, p, size, at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return dune_err(-EINVAL, "saved sandbox: it ends early, "
+					"or cannot be read; save it again");
+		p = (char *)p + n;
+		size -= n;
+		at += n;
+	}
+	return 0;
+}
+
+/* Of the copies that are used, and of the rest as it is now. */
+static int check_sum(const struct image *im)
+{
+	struct dune_image_head head = im->head;
+	uint64_t at = im->heap, n, sum;
+	char *buf = malloc(CHUNK);
+	int r = 0;
+
+	if (!buf)
+		return dune_err(-ENOMEM, "restore: out of memory");
+	sum = dune_image_sum(0, im->host, head.host);
+	for (; !r && at < head.size; at += n) {
+		n = head.size - at < CHUNK ? head.size - at : CHUNK;
+		r = read_at(im->fd, buf, n, at);
+		sum = dune_image_sum(sum, buf, n);
+	}
+	free(buf);
+	head.sum = 0;
+	if (!r && dune_image_sum(sum, &head, sizeof(head)) != im->head.sum)
+		r = dune_err(-EINVAL, "saved sandbox: damaged (checksum); save "
+			     "it again");
+	return r;
+}
+
+static int read_image(struct image *im)
+{
+	struct stat st;
+	int r = check_file(im->fd);
+
+	if (r)
+		return r;
+	fstat(im->fd, &st);
+	r = read_at(im->fd, &im->head, sizeof(im->head), 0);
+	if (!r)
+		r = dune_image_check_head(&im->head, st.st_size, build());
+	if (r)
+		return r;
+	im->host = malloc(im->head.host);
+	if (!im->host)
+		return dune_err(-ENOMEM, "restore: out of memory");
+	im->heap = sizeof(im->head) + im->head.host;
+	r = read_at(im->fd, im->host, im->head.host, sizeof(im->head));
+	if (!r)
+		r = check_sum(im);
+	return r ? r : dune_image_check_host(im->host, im->head.host,
+					     &im->parts);
+}
+
+/* ---- restoring ---- */
+
+static int take_callbacks(struct dune_sandbox *s, const struct image *im)
+{
+	uint32_t i;
+
+	for (i = 0; i < im->host->callbacks; i++) {
+		const struct dune_image_callback *from = &im->parts.callback[i];
+		struct dune_host_callback *to = &s->callback[i];
+
+		to->name = strdup(from->name);
+		if (!to->name)
+			return dune_err(-ENOMEM, "restore: out of memory");
+		to->c.fn = dune_callback_missing;
+		to->c.type = from->type;
+		to->c.args = from->args;
+		memcpy(to->c.arg, from->arg, sizeof(to->c.arg));
+		to->handle = from->handle;
+		s->callbacks++;
+	}
+	s->stubs = s->callbacks;
+	s->loads = im->host->loads;
+	s->share_next = im->host->share_next;
+	return 0;
+}
+
+static int take_heap(struct dune_box *t, const struct image *im)
+{
+	char *heap = (char *)t->ch + DUNE_CH_HEAP;
+	uint64_t at = im->heap, from = 0;
+	struct dune_image_run run;
+	int r;
+
+	if (dune_heap_unlist(&t->heap, im->parts.piece, im->host->pieces))
+		return dune_err(-ENOMEM, "restore: out of memory");
+	for (;;) {
+		r = read_at(im->fd, &run, sizeof(run), at);
+		if (!r)
+			r = dune_image_check_run(&run, &from, im->host->heap);
+		if (r <= 0)
+			return r;
+		at += sizeof(run);
+		r = read_at(im->fd, heap + run.at, run.len, at);
+		if (r)
+			return r;
+		at += run.len;
+	}
+}
+
+static int take_objects(struct dune_sandbox *s, struct dune_snapshot *n,
+			const struct image *im)
+{
+	uint32_t i;
+	int r = 0;
+
+	n->objects = im->host->objects;
+	n->handle = calloc(n->objects + 1, sizeof(*n->handle));
+	if (!n->handle)
+		return dune_err(-ENOMEM, "restore: out of memory");
+	memcpy(n->handle, im->parts.handle, n->objects * sizeof(*n->handle));
+	for (i = 0; !r && i < n->objects; i++)
+		r = dune_object_add(s, n->handle[i], NULL);
+	n->refs = 1;
+	n->share_next = s->share_next;
+	n->stubs = s->stubs;
+	n->loads = s->loads;
+	for (i = 0; i < n->stubs; i++)
+		n->stub_handle[i] = s->callback[i].handle;
+	return r;
+}
+
+/* The template, what the host knows of it, and a fork of it to be used. */
+static int restore(struct dune_sandbox *s, const struct image *im)
+{
+	const struct dune_saved_at saved = { im->fd, im->head.process };
+	struct dune_snapshot *n = calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return dune_err(-ENOMEM, "restore: out of memory");
+	s->o.heap = im->host->heap;
+	r = take_callbacks(s, im);
+	if (!r)
+		r = take_objects(s, n, im);
+	if (!r)
+		r = dune_box_start(s, &saved, &n->template);
+	if (!r) {
+		r = take_heap(n->template, im);
+		if (!r)
+			r = dune_snapshot_adopt(s, n);
+		if (r)
+			dune_engine_do(s->engine, dune_box_free_job,
+				       n->template);
+	}
+	if (r) {
+		free(n->handle);
+		free(n);
+	}
+	return r;
+}
+
+int dune_sandbox_restore(struct dune_engine *e, int fd,
+			 const struct dune_sandbox_options *options,
+			 struct dune_sandbox **out)
+{
+	struct image im = { .fd = fd };
+	struct dune_sandbox *s;
+	int r;
+
+	*out = NULL;
+	r = read_image(&im);
+	if (!r)
+		r = dune_sandbox_prepare(e, options, &s);
+	if (!r) {
+		r = restore(s, &im);
+		if (r)
+			dune_sandbox_destroy(s);
+		else
+			*out = s;
+	}
+	free(im.host);
+	return r;
+}
