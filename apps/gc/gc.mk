@@ -11,13 +11,13 @@ $(GC_LIB): $(call obj,obj,$(GC_C))
 # Tests have it compiled with what makes it forget dirty pages.
 GC_TEST	:= -DGC_TEST
 $(B)/tests/unit-gc-%: tests/unit/gc-%.c $(GC_OWN) $(wildcard apps/gc/*.h) \
-		tests/unit/gc-model.h
+		$(wildcard tests/unit/gc-*.h)
 	@echo "  TEST    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(GC_TEST) $(ALL_CFLAGS) -o $@ \
 		$(filter %.c,$^) -lcmocka
 $(B)/tests-asan/unit-gc-%: tests/unit/gc-%.c $(GC_OWN) $(wildcard apps/gc/*.h) \
-		tests/unit/gc-model.h
+		$(wildcard tests/unit/gc-*.h)
 	@echo "  TEST    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(GC_TEST) $(ALL_CFLAGS) $(SAN_asan) -o $@ \
@@ -25,12 +25,12 @@ $(B)/tests-asan/unit-gc-%: tests/unit/gc-%.c $(GC_OWN) $(wildcard apps/gc/*.h) \
 
 GC_PROG	= $(DUNE_PROG_CC) -O2 $(GC_TEST)
 $(B)/tests/dune/collector: tests/dune/prog/collector.c $(GC_C) \
-		$(wildcard apps/gc/*.h) tests/unit/gc-model.h $(B)/libdune.a
+		$(wildcard apps/gc/*.h) $(wildcard tests/unit/gc-*.h) $(B)/libdune.a
 	@echo "  GUEST   $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GC_PROG) -static -Wl,-S -o $@ $(filter %.c %.a,$^)
 $(B)/tests/dune-so/collector: tests/dune/prog/collector.c $(GC_C) \
-		$(wildcard apps/gc/*.h) tests/unit/gc-model.h $(B)/libdune.so
+		$(wildcard apps/gc/*.h) $(wildcard tests/unit/gc-*.h) $(B)/libdune.so
 	@echo "  GUEST   $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GC_PROG) -o $@ $(filter %.c %.so,$^) -Wl,-rpath,'$$ORIGIN/../..'

@@ -306,14 +306,15 @@ static void the_kernel_writes_into_old_objects(void **state)
 
 static const struct {
 	unsigned int flags;
-	long steps, every;
+	long steps, every, compact;
 } modes[] = {
-	{ GC_VERIFY, 30000, 3000 },
-	{ GC_VERIFY | GC_AUTO_COMPACT | GC_INCREMENTAL, 30000, 3000 },
-	{ GC_VERIFY | GC_PRECISE_STACKS | GC_AUTO_COMPACT, 30000, 3000 },
-	{ GC_VERIFY | GC_STRESS | GC_INCREMENTAL, 1500, 100 },
+	{ GC_VERIFY, 30000, 3000, 0 },
+	{ GC_VERIFY, 10000, 1000, 997 },
+	{ GC_VERIFY | GC_AUTO_COMPACT | GC_INCREMENTAL, 30000, 3000, 0 },
+	{ GC_VERIFY | GC_PRECISE_STACKS | GC_AUTO_COMPACT, 30000, 3000, 0 },
+	{ GC_VERIFY | GC_STRESS | GC_INCREMENTAL, 1500, 100, 0 },
 	{ GC_VERIFY | GC_STRESS | GC_INCREMENTAL | GC_PRECISE_STACKS, 1500,
-	  100 },
+	  100, 0 },
 };
 #define N_MODES	(sizeof(modes) / sizeof(*modes))
 
@@ -324,6 +325,7 @@ static void run_model(const struct gc_os *os, unsigned int mode)
 	if (!begin(os, modes[mode].flags))
 		return;
 	assert_int_equal(model_begin(m, mode + 1, gc_type(16, 2)), 0);
+	m->compact = modes[mode].compact;
 	if (!model_run(m, modes[mode].steps, modes[mode].every))
 		fail_msg("%s, mode %u: %s", os->name, mode, m->wrong);
 	assert_true(m->checked > 10000);

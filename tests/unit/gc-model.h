@@ -11,6 +11,7 @@
 #define GC_MODEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +26,13 @@ struct pair {
 };
 
 struct node {
-	uint32_t n;		/* pairs; 0: not in use */
+	uint64_t n;		/* pairs; 0: not in use */
 	uint32_t *to;		/* numbers of nodes */
-	struct pair *at;	/* when last checked */
-	bool seen;
+	struct pair *at;	/* while it is checked: another thread may
+				 * collect meanwhile, so it is a root */
+	uint64_t seen;
 };
+#define NODE_AT		(1ul << offsetof(struct node, at) / 8)
 
 struct model {
 	struct pair *root[MODEL_ROOTS];	/* a root range of the collector's */
@@ -40,6 +43,8 @@ struct model {
 	uint64_t salt;
 	int type;
 	long checked;
+	long compact;		/* while checking, each so many pairs; 0: never.
+				 * Not with GC_PRECISE_STACKS. */
 	const char *wrong;	/* NULL: all is well */
 };
 
@@ -64,7 +69,9 @@ static int model_begin(struct model *m, uint64_t seed, int type)
 	m->random = seed * 0x9e3779b97f4a7c15ul + 1;
 	m->salt = 0x4000 + seed % 0x4000;
 	m->type = type;
-	return gc_root_add(m->root, MODEL_ROOTS, gc_type(8, 1));
+	return gc_root_add(m->root, MODEL_ROOTS, gc_type(8, 1)) ?:
+	       gc_root_add(m->node, MODEL_NODES * sizeof(*m->node) / 8,
+			   gc_type(sizeof(*m->node), NODE_AT));
 }
 
 static void model_end(struct model *m)
@@ -72,8 +79,22 @@ static void model_end(struct model *m)
 	unsigned int i;
 
 	gc_root_remove(m->root);
+	gc_root_remove(m->node);
 	for (i = 0; i < MODEL_NODES; i++)
 		free(m->node[i].to);
+}
+
+/* What was not seen is out of use; and objects may die again. */
+static void model_forget(struct model *m)
+{
+	uint32_t i;
+
+	for (i = 1; i < MODEL_NODES; i++) {
+		if (!m->node[i].seen)
+			m->node[i].n = 0;
+		m->node[i].seen = false;
+		m->node[i].at = NULL;
+	}
 }
 
 /* Compares all that is reachable, and forgets the rest. */
@@ -81,8 +102,6 @@ static bool model_check(struct model *m)
 {
 	uint32_t depth = 0, i, n;
 
-	for (i = 1; i < MODEL_NODES; i++)
-		m->node[i].seen = false;
 	for (i = 0; i < MODEL_ROOTS; i++) {
 		n = m->shadow[i];
 		if (!n != !m->root[i])
@@ -107,6 +126,8 @@ static bool model_check(struct model *m)
 			struct node *to = &m->node[node->to[i]];
 
 			m->checked++;
+			if (m->compact && m->checked % m->compact == 0)
+				gc_collect(GC_COMPACT);
 			if (p[i].what != model_what(m, n, i))
 				m->wrong = "contents";
 			else if (!p[i].to != !node->to[i])
@@ -122,9 +143,8 @@ static bool model_check(struct model *m)
 			}
 		}
 	}
-	for (i = 1; i < MODEL_NODES && !m->wrong; i++)
-		if (!m->node[i].seen)
-			m->node[i].n = 0;
+	if (!m->wrong)
+		model_forget(m);
 	return !m->wrong;
 }
 

@@ -39,12 +39,14 @@ static void end(void)
 	gc_exit();
 }
 
-static void run(unsigned int seed, unsigned int flags, long steps)
+/* compact: see struct model. */
+static void run(unsigned int seed, unsigned int flags, long steps, long compact)
 {
 	struct model *m = model;
 
 	begin(flags);
 	CHECK(!model_begin(m, seed, gc_type(16, 2)));
+	m->compact = compact;
 	if (!model_run(m, steps, steps / 20))
 		say("flags %u: %s\n", flags, m->wrong);
 	CHECK(!m->wrong);
@@ -56,17 +58,18 @@ static void test_model(void)
 {
 	const long steps = times(60000, 10000);
 
-	run(1, 0, steps);
-	run(2, GC_AUTO_COMPACT | GC_INCREMENTAL, steps);
-	run(3, GC_AUTO_COMPACT | GC_PRECISE_STACKS, steps);
+	run(1, 0, steps, 0);
+	run(2, GC_AUTO_COMPACT | GC_INCREMENTAL, steps, 0);
+	run(3, GC_AUTO_COMPACT | GC_PRECISE_STACKS, steps, 0);
+	run(6, 0, steps / 10, 997);
 }
 
 static void test_stress(void)
 {
 	const long steps = times(1500, 200);
 
-	run(4, GC_STRESS | GC_INCREMENTAL, steps);
-	run(5, GC_STRESS | GC_INCREMENTAL | GC_PRECISE_STACKS, steps);
+	run(4, GC_STRESS | GC_INCREMENTAL, steps, 0);
+	run(5, GC_STRESS | GC_INCREMENTAL | GC_PRECISE_STACKS, steps, 0);
 }
 
 static void *thread(void *m)
@@ -116,8 +119,7 @@ static void test_threads(void)
 {
 	pthread_t t;
 
-	/* not compacting with ambiguous stacks: apps/gc/README.md, "Known" */
-	with_threads(0);
+	with_threads(GC_AUTO_COMPACT);
 	with_threads(GC_INCREMENTAL);
 	with_threads(GC_INCREMENTAL | GC_PRECISE_STACKS | GC_AUTO_COMPACT);
 	begin(0);
