@@ -79,6 +79,7 @@ struct dune_image_process {
 	uint64_t alt_sp, alt_flags, alt_size;
 	uint64_t brk_start, brk, mmap_top, stack_top, stack_low;
 	uint64_t vdso, vdso_end;	/* 0: there is none */
+	uint64_t files;			/* open ones of the plugin's */
 	/* the program may have chosen its code by these */
 	uint64_t xcr0;
 	uint32_t feature[DUNE_IMAGE_FEATURES];

@@ -6,6 +6,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -62,6 +63,17 @@ void dune_cpu_features(const struct dune_kvm_kind *kind,
 
 /* ---- registers, signals, cursors ---- */
 
+/* Beyond 0, 1, 2, the runner's socket, and the pipe. */
+static unsigned int open_files(const struct dune_task *t)
+{
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 3; fd < t->proc->fd_base; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n > 2 ? n - 2 : 0;
+}
+
 static int describe(struct dune_task *t, struct dune_image_process *p)
 {
 	uint8_t area[DUNE_XSAVE_MAX] __attribute__((aligned(64)));
@@ -92,6 +104,7 @@ static int describe(struct dune_task *t, struct dune_image_process *p)
 		p->vdso = mm->vdso;
 		p->vdso_end = r->end;
 	}
+	p->files = open_files(t);
 	p->xcr0 = t->vcpu->vm->kind.xcr0;
 	dune_cpu_features(&t->vcpu->vm->kind, p->feature);
 	return 0;

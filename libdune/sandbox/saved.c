@@ -5,11 +5,9 @@
  */
 #include "libdune/sandbox/internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,8 +20,6 @@
 #define PATIENCE_MS	60000
 /* Code and data of libraries, which no limit counts. */
 #define UNCOUNTED	(1ul << 30)
-/* Numbers from here on are its monitor's, monitor.c. */
-#define FD_BASE		256
 
 /* Which programs wrote the process, and must go on with it. */
 static uint64_t build(void)
@@ -184,8 +180,13 @@ static int copy_runs(struct source *s, struct writer *w,
 	}
 }
 
-/* *shared: the plugin holds memory that others see. */
-static int copy_process(struct source *s, struct writer *w, bool *shared)
+/* What a plugin holds that does not go into a file. */
+struct held {
+	bool memory;			/* that others see */
+	unsigned int files;
+};
+
+static int copy_process(struct source *s, struct writer *w, struct held *held)
 {
 	struct dune_image_region region;
 	struct dune_image_process p;
@@ -195,6 +196,7 @@ static int copy_process(struct source *s, struct writer *w, bool *shared)
 	if (!r)
 		r = dune_image_check_process(&p);
 	put(w, &p, sizeof(p));
+	held->files = p.files;
 	while (!r) {
 		r = get(s, &region, sizeof(region));
 		if (r)
@@ -205,35 +207,13 @@ static int copy_process(struct source *s, struct writer *w, bool *shared)
 		put(w, &region, sizeof(region));
 		if (!r)
 			return 0;
-		*shared |= !!(region.flags & DUNE_R_SHARED);
+		held->memory |= !!(region.flags & DUNE_R_SHARED);
 		r = copy_runs(s, w, &region);
 	}
 	return r;
 }
 
 /* ---- saving ---- */
-
-/* Beyond 0, 1 and 2 a template has its socket, and whatever the plugin has. */
-static int check_files(const struct dune_box *t)
-{
-	char path[48];
-	struct dirent *d;
-	int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", t->pid);
-	dir = opendir(path);
-	if (!dir)
-		return dune_err(-EPERM, "save: %s cannot be read; "
-				"kernel.yama.ptrace_scope must be 0 or 1", path);
-	while ((d = readdir(dir)))
-		n += d->d_name[0] != '.' && atoi(d->d_name) > 2 &&
-		     atoi(d->d_name) < FD_BASE;
-	closedir(dir);
-	return n < 2 ? 0 : dune_err(-EBUSY, "save: the plugin has %d open "
-				    "files; close them before the snapshot",
-				    n - 1);
-}
 
 static int check_file(int fd)
 {
@@ -249,7 +229,7 @@ static int check_file(int fd)
 static int put_process(struct dune_box *t, struct writer *w, uint64_t memory)
 {
 	struct source src = { .left = memory + UNCOUNTED };
-	bool shared = false;
+	struct held held = { false };
 	int fd[2], r;
 
 	if (pipe2(fd, O_CLOEXEC))
@@ -259,7 +239,7 @@ static int put_process(struct dune_box *t, struct writer *w, uint64_t memory)
 	r = dune_box_send(t, &fd[1], 1);
 	close(fd[1]);
 	if (!r) {
-		r = copy_process(&src, w, &shared);
+		r = copy_process(&src, w, &held);
 		/* not as a monitor does it: the plugin has a hand in this */
 		if (r) {
 			dune_box_kill(t, DUNE_CAUSE_PROTOCOL);
@@ -267,7 +247,10 @@ static int put_process(struct dune_box *t, struct writer *w, uint64_t memory)
 		}
 	}
 	close(fd[0]);
-	if (!r && shared)
+	if (!r && held.files)
+		r = dune_err(-EBUSY, "save: the plugin has %u open files; "
+			     "close them before the snapshot", held.files);
+	if (!r && held.memory)
 		r = dune_err(-EBUSY, "save: the plugin has memory shared with "
 			     "others; dune_sandbox_unshare() it before the "
 			     "snapshot");
@@ -314,8 +297,6 @@ static int save(struct dune_sandbox *s, int fd)
 		return dune_err(-E2BIG, "save: more than %d objects",
 				DUNE_IMAGE_OBJECTS);
 	r = check_file(fd);
-	if (!r)
-		r = check_files(n->template);
 	if (r)
 		return r;
 	if (ftruncate(fd, 0))

@@ -323,6 +323,19 @@ static void forgeries(void)
 	IS(try_word(PROCESS(reg[16]), GUEST_LO), -EFAULT);
 }
 
+static void open_file(void)
+{
+	struct dune_sandbox *box = make(OPTIONS(.flags = DUNE_SANDBOX_FILES));
+	int v;
+
+	MUST(dune_sandbox_callbacks(box, &ask_callback, 1, NULL));
+	load(box, "state");
+	MUST(call_by_name(box, "opens", 0, &v));
+	MUST(dune_sandbox_snapshot(box));
+	IS(save_to(box, path), -EBUSY);
+	dune_sandbox_destroy(box);
+}
+
 static void what_holds_it(struct dune_sandbox *box)
 {
 	struct dune_buffer *buf;
@@ -363,6 +376,7 @@ int main(int argc, char **argv)
 	if (!few) {
 		forgeries();
 		what_holds_it(box);
+		open_file();
 	}
 	unlink(path);
 	return end();
