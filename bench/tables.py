@@ -87,6 +87,24 @@ def server(name, kind, clients, requests, **more):
                timeout=120, **more)
 
 
+def speed(name, algorithm):
+    """openssl's own measure: it runs for a second and counts."""
+    s = "{src}/speed " + algorithm
+    return Row(name, {NATIVE: s, DUNE: s + " {dune} --ro / --"},
+               unit="MB/s", more=True, warmup=0)
+
+
+def idle(name, command, dune, **more):
+    """What a command costs that waits; native None: it has no such form."""
+    who = {}
+    for what, text in (("wakes", "wake-ups"), ("cpu", "CPU, us")):
+        for side, c in ((NATIVE, command), (DUNE, dune)):
+            if c:
+                who[text + ", " + side] = "{src}/idle " + what + " 5 " + c
+    return Row(name, who, unit="per second", rounds=1, warmup=0, ratio=False,
+               **more)
+
+
 def mode_counts(name, case, n):
     c = "{bin}/dune-micro " + case + " --count %s {ops}"
     # Once a return of KVM_RUN, whatever else its name says.
@@ -232,6 +250,8 @@ start-up, first touches of memory and, for large data, page walks.""", [
         program("xz -1", "xz -1 -T1 -c {tmp}/text"),
         program("zstd -5", "zstd -5 -T1 -q -c {tmp}/text", places=(HERE,)),
         program("openssl, SHA-512", "openssl dgst -sha512 {tmp}/text"),
+        speed("openssl speed, SHA-256, 16 KiB", "sha256"),
+        speed("openssl speed, AES-128-GCM, 16 KiB", "aes-128-gcm"),
         program("sqlite3 in memory",
                 "sqlite3 :memory: '.read {tmp}/cpu.sql'", places=(HERE,)),
         program("python3", "/usr/bin/python3 {tmp}/cpu.py", places=(HERE,)),
@@ -303,6 +323,19 @@ processor is free.""", [
         counts("trap (SIGSEGV and back)", "trap", 200),
         counts("appel1, a page", "appel1", 200),
         counts("appel2, a page", "appel2", 200),
+    ], grid=True),
+    Table("idle", "What waits should cost nothing", """
+A program that waits, watched for some seconds: how often one of its threads,
+or of dune-run's beside it, was woken, and how much CPU time all of them used.
+redis wakes up by itself ten times a second. A plugin's sandbox looks for the
+next call for some microseconds after each and then sleeps.""", [
+        idle("a program that sleeps", "sleep 100", "{dune} -- sleep 100"),
+        idle("redis-server without clients",
+             "redis-server --port 0 --unixsocket {tmp}/idle",
+             "{dune} --net --ro / --rw {tmp} -- redis-server --port 0 "
+             "--unixsocket {tmp}/idle", places=(HERE,)),
+        idle("a plugin between two calls (apps/plughost)", None,
+             "sh -c 'sleep 100 | {plughost}'", places=(HERE,)),
     ], grid=True),
     Table("modecounts", "Counts in Dune mode", """
 The same for a process in Dune mode. The first column is how often it had to be
