@@ -255,6 +255,7 @@ static void minor(void)
 	scan_dirty();
 	gc_scan_roots();
 	gc_trace(~0ul);
+	gc_find_due(true);
 	sweep_young();
 }
 
@@ -264,6 +265,7 @@ static void full(void)
 	unmark_all();
 	gc_scan_roots();
 	gc_trace(~0ul);
+	gc_find_due(false);
 	sweep_all();
 }
 
@@ -298,6 +300,7 @@ static void begin(void)
 static void end(void)
 {
 	gc_trace(~0ul);
+	gc_find_due(false);
 	retire_all();
 	each_run(guarded, 0, unguard);
 	gc.marking = false;

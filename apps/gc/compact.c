@@ -125,6 +125,7 @@ static void update_roots(void)
 		for (f = t->frames; f; f = f->up)
 			for (i = 0; i < f->n; i++)
 				update((uintptr_t *)&f->slots[i]);
+	gc_each_final(false, update);
 }
 
 /* ---- blocks ---- */

@@ -11,7 +11,8 @@
  *     is taken for one ("ambiguous"), and what it points to does not move;
  *     or, with GC_PRECISE_STACKS, frames that the program keeps.
  * Nowhere else: not in malloc'ed memory, not in thread-local or global
- * variables that are no roots. No finalizers.
+ * variables that are no roots. What is there only while a function runs counts
+ * as well: another thread may collect at any time.
  *
  * System calls may be given objects, when nothing moves them meanwhile (an
  * ambiguous pointer to them, or no compaction), and then GC_LEAF ones: with
@@ -126,6 +127,29 @@ struct gc_frame {
 };
 void gc_push(struct gc_frame *frame);
 void gc_pop(struct gc_frame *frame);
+
+/* ---- finalizers ---- */
+
+/*
+ * fn(object, arg) is called once, after a collection has found that nothing
+ * reaches object; not while the world stands, nor with any lock held, but by
+ * gc_run_finalizers(). Until fn returns, object and all it reaches stay. fn may
+ * do what any code may: allocate, set finalizers, even let object live on.
+ * For each collection those set last come first, whoever points to whom. What
+ * the collector takes for a pointer to object (an old stack word) can delay it.
+ * arg is not looked at: it should not be an object. -EINVAL; -ENOSPC: one for
+ * each 512 bytes of heap_max is set or due.
+ */
+typedef void gc_finalizer(void *object, void *arg);
+int gc_finalize(void *object, gc_finalizer *fn, void *arg);
+
+/*
+ * Calls those that are due, one after the other, in this thread; how many. Never
+ * called by itself: only the program knows where its locks are free. Several
+ * threads may, then each calls some. What is not due at gc_exit() is never
+ * called; fork(2)'s child has all its parent has.
+ */
+long gc_run_finalizers(void);
 
 /* ---- threads ---- */
 

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define TYPES	65000u
+#define PER_FINAL	512u	/* bytes of heap for each finalizer */
 
 struct gc gc = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -31,6 +32,8 @@ static const struct {
 	{ (void **)&gc.dirty, 1, GC_PAGE * 8 },
 	/* An entry for each object, and the rest of each large one. */
 	{ (void **)&gc.stack, sizeof(uintptr_t), GC_GRANULE },
+	{ (void **)&gc.final, sizeof(struct gc_final), PER_FINAL },
+	{ (void **)&gc.due, sizeof(struct gc_final), PER_FINAL },
 };
 
 static size_t table_size(size_t i)
@@ -110,6 +113,7 @@ int gc_init(const struct gc_options *options)
 	gc.next_free = 1;
 	gc.recycle = 1;
 	gc.limit = 4 * o.nursery;
+	gc.finals_max = gc.blocks * GC_BLOCK / PER_FINAL;
 	gc.all_dirty = true;
 	r = map();
 	if (!r)

@@ -6,6 +6,7 @@
  *   mark.c     marking: the stack, objects, roots, dirty pages
  *   collect.c  collections: when, and one after the other what they do
  *   compact.c  moving objects
+ *   final.c    finalizers: whose is due, and running it
  *   thread.c   threads: stopping them, their roots; fork
  *   verify.c   is all as it should be?
  *
@@ -107,6 +108,12 @@ struct gc_root {
 	int type;
 };
 
+struct gc_final {
+	void *object;		/* as the program knows it */
+	gc_finalizer *fn;
+	void *arg;
+};
+
 struct gc {
 	pthread_mutex_t lock;
 	const struct gc_os *os;
@@ -128,6 +135,11 @@ struct gc {
 	size_t live, limit;	/* limit: when `live` calls for a full one */
 	bool marking;		/* incrementally, right now */
 	unsigned int stress;
+	/* Finalizers, in the order they were set; the first have survived a
+	 * collection. And those that are due, the next one first: roots. */
+	struct gc_final *final, *due;
+	size_t finals, finals_old, finals_max;
+	size_t due_next, due_end;
 	/* the rest */
 	struct gc_thread *threads;
 	struct gc_type *type;	/* 65536 of them */
@@ -231,6 +243,15 @@ void gc_count_lines(struct gc_block *b);
 /* ---- compact.c ---- */
 /* After a full collection has marked and swept. */
 void gc_compact(void);
+
+/* ---- final.c ---- */
+/*
+ * When all that is reachable is marked: what is not and has a finalizer is due,
+ * and marked after all, with what it reaches. young: it cannot be an old one.
+ */
+void gc_find_due(bool young);
+/* Calls fn with where each finalizer's object is; due: of those only. */
+void gc_each_final(bool due, void (*fn)(uintptr_t *object));
 
 /* ---- thread.c ---- */
 /* Calls fn with the lock, the caller's registers where they are found. */

@@ -175,6 +175,11 @@ static void scan_stack(const void *lo, const void *hi)
 		gc_mark_ambiguous(*p);
 }
 
+static void mark_at(uintptr_t *p)
+{
+	mark_precise(*p);
+}
+
 void gc_scan_roots(void)
 {
 	struct gc_thread *t;
@@ -194,6 +199,7 @@ void gc_scan_roots(void)
 		for (f = t->frames; f; f = f->up)
 			for (i = 0; i < f->n; i++)
 				mark_precise((uintptr_t)f->slots[i]);
+	gc_each_final(true, mark_at);
 	if (!(gc.opt.flags & GC_PRECISE_STACKS))
 		gc_each_stack(scan_stack);
 }

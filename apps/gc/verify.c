@@ -93,6 +93,11 @@ static void visit_stack(const void *lo, const void *hi)
 		    (uintptr_t *)((uintptr_t)hi & ~7ul));
 }
 
+static void visit_at(uintptr_t *p)
+{
+	visit(gc_object_of((void *)*p));
+}
+
 static void visit_roots(void)
 {
 	struct gc_thread *t;
@@ -107,6 +112,8 @@ static void visit_roots(void)
 			for (i = 0; i < f->n; i++)
 				if (gc_in_heap((uintptr_t)f->slots[i]))
 					visit(gc_object_of(f->slots[i]));
+	/* Those that are not due are about objects that live. */
+	gc_each_final(false, visit_at);
 	if (!(gc.opt.flags & GC_PRECISE_STACKS))
 		gc_each_stack(visit_stack);
 }

@@ -3,11 +3,12 @@
  * mode, with threads, over fork; and with dirty pages or writes unseen on
  * purpose the verifier says so. tests/unit/gc-heap.c is the same over Linux.
  *
- *	collector model|stress|threads|fork|calls|remap|lossy
+ *	collector model|stress|threads|fork|calls|remap|lossy|final
  */
 #include "test.h"
 
 #include "apps/gc/os.h"
+#include "tests/unit/gc-final.h"
 #include "tests/unit/gc-model.h"
 
 static struct model model[4];
@@ -294,6 +295,47 @@ static void test_lossy(void)
 	CHECK(blind(true) == 42);
 }
 
+/* ---- finalizers ---- */
+
+static struct final_many many[4];
+
+static void *make_many(void *m)
+{
+	CHECK(!gc_thread_enter());
+	final_run(m, times(2000, 300));
+	gc_thread_leave();
+	return NULL;
+}
+
+static void well(const char *wrong)
+{
+	if (wrong)
+		say("%s\n", wrong);
+	CHECK(!wrong);
+}
+
+static void test_final(void)
+{
+	pthread_t t[4];
+	int i;
+
+	begin(GC_PRECISE_STACKS);
+	well(final_all(true));
+	end();
+	begin(GC_PRECISE_STACKS | GC_INCREMENTAL | GC_AUTO_COMPACT);
+	for (i = 0; i < 4; i++) {
+		many[i].random = i;
+		CHECK(!pthread_create(&t[i], NULL, make_many, &many[i]));
+	}
+	gc_blocking_begin();
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	gc_blocking_end();
+	for (i = 0; i < 4; i++)
+		well(final_end(&many[i]));
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -303,7 +345,7 @@ int main(int argc, char **argv)
 		{ "model", test_model }, { "stress", test_stress },
 		{ "threads", test_threads }, { "fork", test_fork },
 		{ "calls", test_calls }, { "remap", test_remap },
-		{ "lossy", test_lossy },
+		{ "lossy", test_lossy }, { "final", test_final },
 	};
 	size_t i;
 
