@@ -16,6 +16,11 @@ int dune_err(int err, const char *fmt, ...)
 	return err;
 }
 
+void dune_err_clear(void)
+{
+	message[0] = '\0';
+}
+
 const char *dune_errmsg(void)
 {
 	return message;

@@ -14,6 +14,9 @@
 int dune_err(int err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* No message: what is there later was left later. */
+void dune_err_clear(void);
+
 /* The last message of this thread, "" when there is none. Never NULL. */
 const char *dune_errmsg(void);
 

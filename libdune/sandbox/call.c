@@ -293,7 +293,11 @@ static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
 	dune_marshal_callback(m, c->c.arg, c->c.args, value);
 	s->lane[lane].callbacks++;
 	start_clocks(&s->lane[lane], s);
+	dune_err_clear();
 	err = c->c.fn(s, c->ctx, value, &result);
+	if (err && !*dune_errmsg())
+		dune_err(err, "callback %.100s: %s", c->name,
+			 strerror(err < 0 ? -err : EINVAL));
 	/* it may have called in, and that may have been the end */
 	if (dune_box_dead(b))
 		return died(b);

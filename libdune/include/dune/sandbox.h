@@ -231,7 +231,9 @@ DUNE_API int dune_call(const struct dune_function *f, enum dune_type type,
  * the types it was declared with; addresses and lengths in them are the
  * plugin's word: check them. *result is 0 before. Runs on the thread that is in
  * dune_call(), and may call into the sandbox again. Returns 0, or a negative
- * errno, which ends the call into the plugin that called it, like longjmp(3).
+ * errno, which ends the call into the plugin that called it, like longjmp(3);
+ * dune_errmsg() then names the callback, or says what a call of this library's
+ * in it said.
  */
 typedef int dune_callback_fn(struct dune_sandbox *box, void *ctx,
 			     const uint64_t *value, uint64_t *result);

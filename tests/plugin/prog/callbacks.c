@@ -100,7 +100,10 @@ static void once_more(struct dune_sandbox *box, int ctx)
 	IS(i, 8 + ctx);
 	/* one that fails */
 	f = function(o, "fails_in");
+	dune_sandbox_callback_addr(box, "stale", &addr);
 	IS(call_int(&f, &i, 666), -EXDEV);
+	CHECK(strstr(dune_errmsg(), "host_add"));
+	CHECK(strstr(dune_errmsg(), strerror(EXDEV)));
 	f = function(o, "get_state");
 	MUST(call_int(&f, &i, 0));
 	IS(i, 1);
