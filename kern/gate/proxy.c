@@ -11,6 +11,7 @@
  * takes the exit path at once.
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 
 #include "kern/gate/gate.h"
 #include "kern/gate/sites.h"
+#include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
 #include "kern/task/signal.h"
@@ -408,6 +410,8 @@ void dune_gate_detach(struct dune_task *t)
 void dune_gate_forked(struct dune_task *t)
 {
 	memset(&gate, 0, sizeof(gate));
+	/* a descriptor may have been closed and not been forgotten yet */
+	dune_fdtype_gone(0, UINT_MAX);
 	dune_gate_attach(t);
 }
 

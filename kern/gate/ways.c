@@ -8,14 +8,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 
 #include "kern/gate/gate.h"
 #include "kern/mm/uaccess.h"
+#include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/task/task.h"
 #include "kern/vm/mailbox.h"
@@ -36,35 +37,6 @@ static bool serve_write(struct dune_task *t, struct dune_call *c, long *ret)
 	return *ret != -EPIPE && *ret != -EFBIG;
 }
 
-/* /dev/null, zero, full and urandom: memory of the kernel's. */
-static bool is_memory(const struct stat *st)
-{
-	unsigned int n = minor(st->st_rdev);
-
-	return major(st->st_rdev) == 1 && (n == 3 || n == 5 || n == 7 || n == 9);
-}
-
-/*
- * The type of the file behind argument 0; 0 when there is none. A device that
- * never waits counts as a file.
- */
-static mode_t type_of(const struct dune_call *c)
-{
-	struct stat st;
-
-	if (dune_own(SYS_fstat, (int)c->arg[0], &st))
-		return 0;
-	if (S_ISCHR(st.st_mode) && is_memory(&st))
-		return S_IFREG;
-	return st.st_mode & S_IFMT;
-}
-
-/* Waits for disks at most. */
-static bool is_file(mode_t type)
-{
-	return type == S_IFREG || type == S_IFDIR;
-}
-
 static bool nonblocking(const struct dune_call *c)
 {
 	long flags = dune_own(SYS_fcntl, (int)c->arg[0], F_GETFL);
@@ -72,58 +44,127 @@ static bool nonblocking(const struct dune_call *c)
 	return flags >= 0 && flags & O_NONBLOCK;
 }
 
-static bool file_way(struct dune_task *t, struct dune_call *c, long *ret)
+/* Of argument 0: a file, or nothing at all, which is an error at once. */
+static bool is_file(enum dune_fdtype type)
 {
-	mode_t type = type_of(c);
-
-	return (!type || is_file(type)) && serve_write(t, c, ret);
+	return type == DUNE_FD_FILE || type == DUNE_FD_NONE;
 }
 
-/* read(2) or write(2) on a pipe or socket, unless it would wait. */
-static bool nowait(struct dune_call *c, long nr, long *ret)
+static bool file_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	return is_file(dune_fdtype(c->arg[0])) && serve_write(t, c, ret);
+}
+
+/*
+ * What a call that does not wait came to. EAGAIN is the answer only where the
+ * guest asked for it. EOPNOTSUPP: such files cannot be asked this way. EPIPE
+ * sends a signal, as above.
+ */
+static bool answers(const struct dune_call *c, long ret)
+{
+	if (ret == -EAGAIN)
+		return nonblocking(c);
+	return ret != -EOPNOTSUPP && ret != -EPIPE && ret != -EINTR;
+}
+
+/* read(2) or write(2) on a pipe, unless it would wait. */
+static bool pipe_nowait(struct dune_call *c, long nr, long *ret)
 {
 	struct iovec iov = { (void *)(uintptr_t)c->arg[1], c->arg[2] };
 
 	*ret = dune_own(nr, (int)c->arg[0], &iov, 1, -1, 0, RWF_NOWAIT);
-	return *ret != -EAGAIN && *ret != -EOPNOTSUPP && *ret != -EPIPE &&
-	       *ret != -EINTR;
+	return answers(c, *ret);
+}
+
+/* read(2) on a socket; of nothing, it is not the same as recv(2). */
+static bool socket_nowait(struct dune_call *c, long *ret)
+{
+	*ret = dune_own(SYS_recvfrom, (int)c->arg[0], c->arg[1], c->arg[2],
+			MSG_DONTWAIT);
+	return answers(c, *ret);
 }
 
 static bool read_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
-	mode_t type = type_of(c);
+	enum dune_fdtype type = dune_fdtype(c->arg[0]);
 
-	if (!type || is_file(type))
+	if (is_file(type))
 		return serve(t, c, ret);
-	if (type != S_IFIFO && type != S_IFSOCK)
+	if (type == DUNE_FD_OTHER)
 		return false;
-	if (nonblocking(c))
-		return serve(t, c, ret);
-	return c->nr == SYS_read && nowait(c, SYS_preadv2, ret);
+	if (c->nr == SYS_read && c->arg[2])
+		return type == DUNE_FD_PIPE ?
+			pipe_nowait(c, SYS_preadv2, ret) :
+			socket_nowait(c, ret);
+	return nonblocking(c) && serve(t, c, ret);
 }
 
 static bool write_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
-	mode_t type = type_of(c);
+	enum dune_fdtype type = dune_fdtype(c->arg[0]);
 
-	if (!type || is_file(type))
+	if (is_file(type))
 		return serve_write(t, c, ret);
-	if (type != S_IFIFO && type != S_IFSOCK)
+	if (type == DUNE_FD_OTHER)
 		return false;
-	if (nonblocking(c))
-		return serve_write(t, c, ret);
 	/* as much as goes in as a whole or not at all */
-	return c->nr == SYS_write && type == S_IFIFO &&
-	       c->arg[2] <= PIPE_BUF && nowait(c, SYS_pwritev2, ret);
+	if (c->nr == SYS_write && type == DUNE_FD_PIPE &&
+	    c->arg[2] && c->arg[2] <= PIPE_BUF)
+		return pipe_nowait(c, SYS_pwritev2, ret);
+	return nonblocking(c) && serve_write(t, c, ret);
 }
 
-/* sendto, recvfrom: flags in argument 3; sendmsg, recvmsg: in argument 2. */
-static bool socket_way(struct dune_task *t, struct dune_call *c, long *ret)
+/* sendto: flags in argument 3; sendmsg: in argument 2. */
+static bool send_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
-	int at = c->nr == SYS_sendmsg || c->nr == SYS_recvmsg ? 2 : 3;
+	int at = c->nr == SYS_sendmsg ? 2 : 3;
 
 	return (c->arg[at] & MSG_DONTWAIT || nonblocking(c)) &&
 	       serve_write(t, c, ret);
+}
+
+/* recvfrom, recvmsg; MSG_WAITALL would not be what it says without waiting. */
+static bool recv_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	int at = c->nr == SYS_recvmsg ? 2 : 3;
+
+	if (c->arg[at] & MSG_DONTWAIT)
+		return serve(t, c, ret);
+	if (c->arg[at] & MSG_WAITALL)
+		return nonblocking(c) && serve(t, c, ret);
+	c->arg[at] |= MSG_DONTWAIT;
+	return serve(t, c, ret) && answers(c, *ret);
+}
+
+static bool accept_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	return nonblocking(c) && serve(t, c, ret);
+}
+
+/* From a file into what does not wait. */
+static bool sendfile_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	return is_file(dune_fdtype(c->arg[1])) &&
+	       (is_file(dune_fdtype(c->arg[0])) || nonblocking(c)) &&
+	       serve_write(t, c, ret);
+}
+
+/* Does closing the socket wait until all is sent? */
+static bool lingers(const struct dune_call *c)
+{
+	struct linger l;
+	socklen_t len = sizeof(l);
+
+	return dune_own(SYS_getsockopt, (int)c->arg[0], SOL_SOCKET, SO_LINGER,
+			&l, &len) || (l.l_onoff && l.l_linger);
+}
+
+static bool close_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	enum dune_fdtype type = dune_fdtype(c->arg[0]);
+
+	return type != DUNE_FD_OTHER &&
+	       (type != DUNE_FD_SOCKET || !lingers(c)) && serve(t, c, ret);
 }
 
 /* A wait for events, when there are some. */
@@ -137,9 +178,10 @@ static bool events(struct dune_task *t, struct dune_call *c, int timeout,
 	return *ret || !waits;
 }
 
+/* A signal mask would be the calling thread's. */
 static bool epoll_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
-	return events(t, c, 3, ret);
+	return (c->nr == SYS_epoll_wait || !c->arg[4]) && events(t, c, 3, ret);
 }
 
 static bool poll_way(struct dune_task *t, struct dune_call *c, long *ret)
@@ -147,16 +189,33 @@ static bool poll_way(struct dune_task *t, struct dune_call *c, long *ret)
 	return events(t, c, 2, ret);
 }
 
+static bool one_of(const unsigned int *cmds, size_t n, unsigned int cmd)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cmds[i] == cmd)
+			return true;
+	return false;
+}
+
 static bool fcntl_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
-	static const int cmds[] = {
+	static const unsigned int cmds[] = {
 		F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC,
+		F_GETLK, F_SETLK, F_OFD_GETLK, F_OFD_SETLK,
 	};
 
-	for (size_t i = 0; i < DUNE_ARRAY_SIZE(cmds); i++)
-		if ((int)c->arg[1] == cmds[i])
-			return serve(t, c, ret);
-	return false;
+	return one_of(cmds, DUNE_ARRAY_SIZE(cmds), c->arg[1]) &&
+	       serve(t, c, ret);
+}
+
+static bool ioctl_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	static const unsigned int cmds[] = {
+		FIONREAD, FIONBIO, FIOCLEX, FIONCLEX,
+	};
+
+	return one_of(cmds, DUNE_ARRAY_SIZE(cmds), c->arg[1]) &&
+	       serve(t, c, ret);
 }
 
 /* Where the row has its first path. */
@@ -192,7 +251,7 @@ static bool open_way(struct dune_task *t, struct dune_call *c, long *ret)
 	if (!thread_free(c))
 		return false;
 	if (!dune_own(SYS_newfstatat, dir, c->arg[at], &st, 0) &&
-	    !is_file(st.st_mode & S_IFMT))
+	    dune_fdtype_of(&st) != DUNE_FD_FILE)
 		return false;
 	return serve(t, c, ret);
 }
@@ -202,10 +261,15 @@ static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_FILE] = file_way,
 	[DUNE_PROXY_READ] = read_way,
 	[DUNE_PROXY_WRITE] = write_way,
-	[DUNE_PROXY_SOCKET] = socket_way,
+	[DUNE_PROXY_SEND] = send_way,
+	[DUNE_PROXY_RECV] = recv_way,
+	[DUNE_PROXY_ACCEPT] = accept_way,
+	[DUNE_PROXY_SENDFILE] = sendfile_way,
 	[DUNE_PROXY_EPOLL] = epoll_way,
 	[DUNE_PROXY_POLL] = poll_way,
+	[DUNE_PROXY_CLOSE] = close_way,
 	[DUNE_PROXY_FCNTL] = fcntl_way,
+	[DUNE_PROXY_IOCTL] = ioctl_way,
 	[DUNE_PROXY_PATH] = path_way,
 	[DUNE_PROXY_OPEN] = open_way,
 };

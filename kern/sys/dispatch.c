@@ -4,6 +4,7 @@
 
 #include "kern/report/recent.h"
 #include "kern/report/report.h"
+#include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
 #include "kern/task/hostcall.h"
@@ -47,6 +48,8 @@ long dune_sys_serve(struct dune_task *task, struct dune_call *call)
 		ret = dune_forward_call(call);
 	else
 		ret = call->row->handler(task, &copy);
+	if (call->row->flags & DUNE_F_CLOSES)
+		dune_fdtype_closed(call);
 	call->violation = copy.violation;
 	/* Landlock's answer and a file mode's are the same number. */
 	if (ret == -EACCES && !call->violation && names_path(call->row))

@@ -7,8 +7,15 @@
 #include <sys/syscall.h>
 
 #include "kern/mm/uaccess.h"
+#include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/task/task.h"
+
+void dune_fd_close(int fd)
+{
+	dune_own(SYS_close, fd);
+	dune_fdtype_gone(fd, fd);
+}
 
 long dune_fd_hide(const struct dune_proc *proc, long fd)
 {
@@ -17,7 +24,7 @@ long dune_fd_hide(const struct dune_proc *proc, long fd)
 	if (fd < 0)
 		return fd;
 	high = dune_own(SYS_fcntl, fd, F_DUPFD_CLOEXEC, proc->fd_base);
-	dune_own(SYS_close, fd);
+	dune_fd_close(fd);
 	return high;
 }
 
@@ -30,7 +37,7 @@ long dune_fd_result(const struct dune_proc *proc, long ret)
 {
 	if (ret < dune_fd_limit(proc))
 		return ret;
-	dune_own(SYS_close, ret);
+	dune_fd_close(ret);
 	return -EMFILE;
 }
 
@@ -189,8 +196,8 @@ long dune_sys_fd_pair(struct dune_task *t, struct dune_call *c)
 	else
 		ret = dune_copy_out(out, fd, sizeof(fd));
 	if (ret) {
-		dune_own(SYS_close, fd[0]);
-		dune_own(SYS_close, fd[1]);
+		dune_fd_close(fd[0]);
+		dune_fd_close(fd[1]);
 	}
 	return ret;
 }

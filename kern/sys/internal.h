@@ -89,6 +89,8 @@ void dune_scratch_put(struct dune_scratch *s);
 long dune_fd_hide(const struct dune_proc *proc, long fd);
 /* The guest's descriptor, held so that dup2 cannot change what it is. */
 long dune_fd_hold(const struct dune_proc *proc, int fd);
+/* Closes a number that the guest could name. */
+void dune_fd_close(int fd);
 /* A result that is a new descriptor: closed and -EMFILE at the limit. */
 long dune_fd_result(const struct dune_proc *proc, long ret);
 

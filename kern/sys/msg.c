@@ -167,7 +167,7 @@ static void rights_limit(struct msghdr *h, int limit)
 			if (kept == i && fd < limit)
 				kept++;
 			else
-				dune_own(SYS_close, fd);
+				dune_fd_close(fd);
 		}
 		if (kept < n) {
 			c->cmsg_len = CMSG_LEN(kept * sizeof(int));

@@ -87,6 +87,7 @@ enum {
 	DUNE_F_RETFD	= 1 << 0,	/* result is a new descriptor */
 	DUNE_F_NORETURN	= 1 << 1,	/* traced before it runs */
 	DUNE_F_CREDS	= 1 << 2,	/* changes the thread's credentials */
+	DUNE_F_CLOSES	= 1 << 3,	/* closes descriptors, see fdtype.h */
 };
 
 /* How the proxy serves a call, gate/ways.c; 0: it does not. */
@@ -96,10 +97,15 @@ enum dune_proxy {
 	DUNE_PROXY_FILE,	/* argument 0 is a regular file or directory */
 	DUNE_PROXY_READ,	/* the same, or it would not wait */
 	DUNE_PROXY_WRITE,
-	DUNE_PROXY_SOCKET,
+	DUNE_PROXY_SEND,
+	DUNE_PROXY_RECV,
+	DUNE_PROXY_ACCEPT,
+	DUNE_PROXY_SENDFILE,
 	DUNE_PROXY_EPOLL,
 	DUNE_PROXY_POLL,
-	DUNE_PROXY_FCNTL,	/* descriptor flags and duplicates */
+	DUNE_PROXY_CLOSE,
+	DUNE_PROXY_FCNTL,	/* flags, duplicates, locks that do not wait */
+	DUNE_PROXY_IOCTL,	/* of any descriptor's */
 	DUNE_PROXY_PATH,	/* not below /proc */
 	DUNE_PROXY_OPEN,
 };

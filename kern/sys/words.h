@@ -73,6 +73,11 @@
 #define EMULATE(h, ...)	{ DO_EMULATE(h), ARGS(__VA_ARGS__) }
 #define EMULATE_FD(h, ...) \
 	{ DO_EMULATE(h), .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
+#define EMULATE_CLOSES(h, ...) \
+	{ DO_EMULATE(h), .flags = DUNE_F_CLOSES, ARGS(__VA_ARGS__) }
+#define EMULATE_FD_CLOSES(h, ...) \
+	{ DO_EMULATE(h), .flags = DUNE_F_RETFD | DUNE_F_CLOSES, \
+	  ARGS(__VA_ARGS__) }
 #define EMULATE_NR(h, ...) \
 	{ DO_EMULATE(h), .flags = DUNE_F_NORETURN, ARGS(__VA_ARGS__) }
 #define REFUSE(e, ...)	\
@@ -91,6 +96,8 @@
 #define PROXY_FORWARD(w, ...)	{ DO_FORWARD, .proxy = w, ARGS(__VA_ARGS__) }
 #define PROXY_FORWARD_FD(w, ...) \
 	{ DO_FORWARD, .proxy = w, .flags = DUNE_F_RETFD, ARGS(__VA_ARGS__) }
+#define PROXY_FORWARD_CLOSES(w, ...) \
+	{ DO_FORWARD, .proxy = w, .flags = DUNE_F_CLOSES, ARGS(__VA_ARGS__) }
 #define PROXY_EMULATE(w, h, ...) \
 	{ DO_EMULATE(h), .proxy = w, ARGS(__VA_ARGS__) }
 #define PROXY_EMULATE_FD(w, h, ...) \

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "kern/sys/fdtype.h"
+
 /* Answers as the kernel would, but with a descriptor beyond the limit. */
 static long beyond(long nr, const uint64_t *arg)
 {
@@ -229,6 +231,58 @@ static void limits(void **state)
 	assert_int_equal(call(SYS_getrlimit, RLIMIT_CPU, 0), -EFAULT);
 }
 
+/* A number is what it is now, by whatever call it became that. */
+static void types_of_descriptors(void **state)
+{
+	enum { AT = 60 };
+	static const struct {
+		long nr;
+		uint64_t arg[3];
+	} closing[] = {
+		{ SYS_close, { AT } },
+		{ SYS_close_range, { AT - 5, AT + 5 } },
+		{ SYS_close_range, { 3, ~0u } },
+		{ SYS_dup2, { 3, AT } },
+		{ SYS_dup3, { 3, AT } },
+	};
+	int null = open("/dev/null", O_RDWR), tree = open("/", O_RDONLY);
+	int p[2], s[2], e = epoll_create1(0);
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	assert_int_equal(dune_fdtype(null), DUNE_FD_FILE);
+	assert_int_equal(dune_fdtype(tree), DUNE_FD_FILE);
+	assert_int_equal(dune_fdtype(e), DUNE_FD_OTHER);
+	assert_int_equal(dune_fdtype(p[1]), DUNE_FD_PIPE);
+	assert_int_equal(dune_fdtype(s[1]), DUNE_FD_SOCKET);
+	assert_int_equal(dune_fdtype(-1), DUNE_FD_NONE);
+	assert_int_equal(dune_fdtype(AT), DUNE_FD_NONE);
+	for (size_t i = 0; i < DUNE_ARRAY_SIZE(closing); i++) {
+		const uint64_t *a = closing[i].arg;
+
+		assert_int_equal(dup2(s[0], AT), AT);
+		assert_int_equal(dune_fdtype(AT), DUNE_FD_SOCKET);
+		/* remembered, whoever changes it behind our back */
+		assert_int_equal(dup2(null, AT), AT);
+		assert_int_equal(dune_fdtype(AT), DUNE_FD_SOCKET);
+		call(closing[i].nr, a[0], a[1], a[2]);
+		assert_int_equal(dune_fdtype(AT), DUNE_FD_FILE);
+		call(SYS_close, AT);
+	}
+	assert_int_equal(close(AT), 0);
+	assert_int_equal(dune_fdtype(AT), DUNE_FD_NONE);
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(s[i]);
+	}
+	dune_fdtype_gone(0, UINT_MAX);
+	assert_int_equal(dune_fdtype(p[0]), DUNE_FD_NONE);
+	close(null);
+	close(tree);
+	close(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +295,7 @@ int main(void)
 		TEST(select_is_clipped),
 		TEST(epoll),
 		TEST(limits),
+		TEST(types_of_descriptors),
 	};
 
 	return cmocka_run_group_tests_name("sys-fd", tests, guest_setup, NULL);

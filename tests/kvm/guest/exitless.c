@@ -3,6 +3,9 @@
  * that is on: results, registers and flags, effects that belong to the thread,
  * and all of it among signals, threads, fork, vfork and execve.
  */
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include "guest.h"
 
@@ -259,6 +262,127 @@ static void blocking(void)
 	say("blocking read: nobody waited\n");
 }
 
+/* A read that waits until a signal ends it: nothing else would. */
+static void waits(int fd)
+{
+	struct itimerval it = { { 0, INTERVAL }, { 0, INTERVAL } };
+	struct itimerval off = { { 0, 0 }, { 0, 0 } };
+	char buf[64];
+
+	handle(SIGALRM, on_alarm, 0);
+	CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
+	burst();
+	FAILS(EINTR, read(fd, buf, sizeof(buf)));
+	CHECK(setitimer(ITIMER_REAL, &off, NULL) == 0);
+}
+
+/* One number, by turns a file and something that waits. */
+static void replaced(void)
+{
+	int file = open("/dev/zero", O_RDWR), fd = dup(file), p[2], i;
+	char buf[64];
+
+	CHECK(file >= 0 && fd >= 0 && pipe(p) == 0);
+	for (i = 0; i < 5; i++) {
+		burst();
+		for (int k = 0; k < 4; k++)
+			CHECK(read(fd, buf, sizeof(buf)) == sizeof(buf));
+		switch (i) {
+		case 0:
+			CHECK(dup2(p[0], fd) == fd);
+			break;
+		case 1:
+			CHECK(dup3(p[0], fd, O_CLOEXEC) == fd);
+			break;
+		case 2:
+			CHECK(close(fd) == 0 && dup(p[0]) == fd);
+			break;
+		case 3:
+			CHECK(close_range(fd, fd, 0) == 0);
+			CHECK(fcntl(p[0], F_DUPFD, fd) == fd);
+			break;
+		case 4:
+			CHECK(close(fd) == 0 && eventfd(0, 0) == fd);
+			break;
+		}
+		waits(fd);
+		CHECK(dup2(file, fd) == fd);
+	}
+	close(fd);
+	FAILS(EBADF, read(fd, buf, sizeof(buf)));
+	close(file);
+	close(p[0]);
+	close(p[1]);
+	say("replaced: judged by what they are\n");
+}
+
+/* Sockets that wait, that do not, and that are told not to this once. */
+static void sockets(void)
+{
+	struct linger linger = { 1, 0 };
+	char buf[64] = "";
+	int s[2], d[2], n, on = 1;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, d) == 0);
+	burst();
+	waits(s[0]);
+	for (int i = 0; i < 10; i++) {
+		FAILS(EAGAIN, recv(s[0], buf, 8, MSG_DONTWAIT));
+		CHECK(write(s[1], "12345678", 8) == 8);
+		CHECK(ioctl(s[0], FIONREAD, &n) == 0 && n == 8);
+		CHECK(recv(s[0], buf, 2, 0) == 2 && !memcmp(buf, "12", 2));
+		CHECK(read(s[0], buf, 2) == 2 && !memcmp(buf, "34", 2));
+		CHECK(recv(s[0], buf, 4, MSG_WAITALL) == 4);
+		CHECK(!memcmp(buf, "5678", 4));
+		/* nothing is read, not even a message */
+		CHECK(send(d[1], "x", 1, 0) == 1);
+		CHECK(read(d[0], buf, 0) == 0);
+		CHECK(read(d[0], buf, 8) == 1);
+	}
+	CHECK(ioctl(s[0], FIONBIO, &on) == 0);
+	FAILS(EAGAIN, read(s[0], buf, 8));
+	FAILS(EAGAIN, recv(s[0], buf, 8, 0));
+	on = 0;
+	CHECK(ioctl(s[0], FIONBIO, &on) == 0);
+	waits(s[0]);
+	CHECK(setsockopt(s[0], SOL_SOCKET, SO_LINGER, &linger,
+			 sizeof(linger)) == 0);
+	CHECK(shutdown(s[1], SHUT_RDWR) == 0);
+	CHECK(read(s[0], buf, 8) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(close(s[i]) == 0 && close(d[i]) == 0);
+	say("sockets: waited for and not\n");
+}
+
+/* Locks belong to the process, whoever asks for them. */
+static void locks(void)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_len = 1 };
+	char name[256];
+	pid_t pid;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/lock", dir);
+	fd = open(name, O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0);
+	burst();
+	CHECK(fcntl(fd, F_SETLK, &l) == 0);
+	pid = fork();
+	if (pid == 0) {
+		burst();
+		FAILS(EAGAIN, fcntl(fd, F_SETLK, &l));
+		CHECK(fcntl(fd, F_GETLK, &l) == 0 && l.l_type == F_WRLCK &&
+		      l.l_pid == getppid());
+		_exit(3);
+	}
+	CHECK(WEXITSTATUS(reap(pid)) == 3);
+	CHECK(unlink(name) == 0);
+	FAILS(ENOENT, unlink(name));
+	close(fd);
+	say("locks: the process's\n");
+}
+
 static void *in_call(void *arg)
 {
 	for (;;)
@@ -288,6 +412,9 @@ int main(int argc, char **argv)
 	processes();
 	devices();
 	blocking();
+	replaced();
+	sockets();
+	locks();
 	pthread_create(&t, NULL, in_call, NULL);
 	burst();
 	execl(argv[0], argv[0], dir, "again", NULL);
