@@ -20,9 +20,9 @@
 /* Fewer turns where all of it takes longer than this, but these. */
 #define TURNS_NS 30000000000
 #define TURNS_MIN 3
-/* A small image is decoded as often as takes about this long. */
+/* What is short is done as often as takes about this long. */
 #define BATCH_NS 2000000
-#define CALLS	1000
+#define CALLS	100
 
 static struct work {
 	const char *row;
@@ -82,7 +82,6 @@ static const struct {
 
 struct result {
 	double ns[TURNS];
-	unsigned int batch;
 	char failed[200];
 };
 
@@ -132,22 +131,34 @@ static void turn_decode(struct work *w, const struct way *way,
 			struct result *r, int n)
 {
 	int64_t sum = 0;
+	int done = 0;
 
 	if (!takes_part(w, way))
 		return;
-	for (unsigned int i = 0; i < r->batch && !r->failed[0]; i++)
+	while (sum < BATCH_NS && !r->failed[0]) {
 		sum += once(w, way, r);
-	r->ns[n] = (double)sum / r->batch;
+		done++;
+	}
+	r->ns[n] = (double)sum / done;
 }
 
 static void turn_add(size_t a, struct result *r, int n)
 {
-	int64_t began = bench_now();
+	int64_t began, took = 0;
+	int done = 0;
 
-	for (int i = 0; i < CALLS && !r->failed[0]; i++)
-		if (adders[a].add(i, n))
-			fail(r, dune_errmsg());
-	r->ns[n] = (double)(bench_now() - began) / CALLS;
+	/* wakes up who sleeps */
+	if (!r->failed[0] && adders[a].add(0, n))
+		fail(r, dune_errmsg());
+	began = bench_now();
+	while (took < BATCH_NS && !r->failed[0]) {
+		for (int i = 0; i < CALLS && !r->failed[0]; i++)
+			if (adders[a].add(i, n))
+				fail(r, dune_errmsg());
+		done += CALLS;
+		took = bench_now() - began;
+	}
+	r->ns[n] = (double)took / done;
 }
 
 /* Everybody once; the n-th samples. */
@@ -160,30 +171,14 @@ static void turn(int n)
 		turn_add(i, &added[i], n);
 }
 
-/* Turns that do not count: the first warms up, the second tells batches. */
-static void warm_up(void)
+static void say_what_is_missing(void)
 {
-	struct result *r;
-
 	for (size_t i = 0; i < ADDERS; i++)
 		if (*adders[i].missing)
 			fail(&added[i], *adders[i].missing);
-	for (size_t i = 0; i < WORKS; i++) {
-		for (size_t k = 0; k < WAYS; k++) {
-			decoded[i][k].batch = 1;
-			if (*ways[k].missing)
-				fail(&decoded[i][k], *ways[k].missing);
-		}
-	}
-	turn(0);
-	turn(0);
-	for (size_t i = 0; i < WORKS; i++) {
-		for (size_t k = 0; k < WAYS; k++) {
-			r = &decoded[i][k];
-			if (r->ns[0] > 0 && r->ns[0] < BATCH_NS)
-				r->batch = BATCH_NS / r->ns[0] + 1;
-		}
-	}
+	for (size_t k = 0; k < WAYS; k++)
+		for (size_t i = 0; *ways[k].missing && i < WORKS; i++)
+			fail(&decoded[i][k], *ways[k].missing);
 }
 
 static void print(const char *row, const char *who, const struct result *r,
@@ -228,7 +223,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dune-decode: %s\n", strerror(-err));
 		return 1;
 	}
-	warm_up();
+	say_what_is_missing();
+	/* one that does not count, for caches and sleepers */
+	turn(0);
 	began = bench_now();
 	for (n = 0; n < TURNS && (n < TURNS_MIN || bench_now() - began <
 				  TURNS_NS); n++)
