@@ -37,12 +37,15 @@
 #define DUNE_RING0_GVA		0x501000000000ul
 #ifndef DUNE_SELF
 #define DUNE_RING0_SIZE		DUNE_WINDOW_SIZE
+#define DUNE_RING0_ALIAS	DUNE_RING0_SIZE
 #else
-#define DUNE_RING0_SIZE		(4 * DUNE_WINDOW_SIZE)
+#define DUNE_RING0_SIZE		(6 * DUNE_WINDOW_SIZE)
+#define DUNE_RING0_ALIAS	(4 * DUNE_WINDOW_SIZE)
 #endif
 /*
  * Its parts in Dune mode, each from here on: the main root's tables (vm.h),
- * tables and data of libdune's own, threads' blocks (self/percpu.h).
+ * tables and data of libdune's own, threads' blocks (self/percpu.h), and from
+ * DUNE_RING0_ALIAS on all before the blocks once more (dune_vm_alias()).
  */
 #define DUNE_RING0_TABLES	(16ul << 20)
 #define DUNE_RING0_OWN		(64ul << 20)
@@ -54,5 +57,6 @@
 
 #define DUNE_WINDOW_SHIFT	26
 #define DUNE_WINDOW_SIZE	(1ul << DUNE_WINDOW_SHIFT)
+#define DUNE_MAX_WINDOWS	16384
 
 #endif

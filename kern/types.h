@@ -11,9 +11,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "kern/layout.h"
 
 typedef uint64_t dune_gva_t;	/* guest virtual address */
 typedef uint64_t dune_gpa_t;	/* guest physical address */
+
+/* Guest physical memory by windows (layout.h): a bit each, by number. */
+struct dune_windows {
+	uint64_t bits[DUNE_MAX_WINDOWS / 64 + 1];
+};
 
 #define DUNE_PAGE_SHIFT	12
 #define DUNE_PAGE_SIZE	(1ul << DUNE_PAGE_SHIFT)

@@ -41,8 +41,9 @@ static const struct dune_vm_ops ops = {
 
 int dune_attach_tables(void)
 {
+	struct dune_vm_ops mine = ops;
 	struct dune_vm_setup s = {
-		.ops = &ops,
+		.ops = &mine,
 		.area = dune_self.vm.ring0,
 		.area_size = DUNE_RING0_SIZE,
 		.own = DUNE_RING0_OWN,
@@ -52,6 +53,10 @@ int dune_attach_tables(void)
 		.image_len = dune_self.image_len,
 	};
 
+	if (!dune_self.vm.kind.host_pte_edits) {
+		mine.alias = dune_guest_alias;
+		mine.unwrite = dune_guest_unwrite;
+	}
 	if (!dune_guest_native())
 		s.flags |= DUNE_VMF_SOFT;
 	if (dune_kind_pcid(&dune_self.vm.kind))

@@ -123,6 +123,16 @@ void dune_guest_shootdown(void)
 	pc->hcall(DUNE_HC_FLUSH, 0, 0, 0);
 }
 
+int dune_guest_alias(void)
+{
+	return dune_guest_cpu()->hcall(DUNE_HC_ALIAS, 0, 0, 0);
+}
+
+void dune_guest_unwrite(const struct dune_windows *w)
+{
+	dune_guest_cpu()->hcall(DUNE_HC_UNWRITE, (uintptr_t)w, 0, 0);
+}
+
 int dune_guest_back(uint64_t va, uint64_t *gpa)
 {
 	long r = dune_guest_cpu()->hcall(DUNE_HC_BACK, va, 0, 0);

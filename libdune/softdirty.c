@@ -17,6 +17,7 @@ void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
 {
 	struct dune_gc_range all = { .len = USER_LAST + 1 };
 
+	dune_vm_log_start();
 	dune_vm_scan_ranges(dune_vm_main(), &all, 1, DUNE_SCAN_DIRTY |
 			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT);
 	pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);

@@ -8,6 +8,7 @@
  *   vmedit.c   map, protect, unmap, split        vmfault.c  first aid for faults
  *   vmscan.c   accessed and dirty bits           vmflush.c  TLB, CR3, gathers
  *   page.c     the page pool                     userview.c ring 3's tables
+ *   vmlog.c    dirty bits where KVM has shadows
  *
  * Rules of this code:
  *   - It runs inside page faults on any page of the process: all it writes
@@ -31,8 +32,9 @@
 /* ---- for the lead ---- */
 
 /*
- * What the guest side needs from the host side. None may be NULL but the last
- * three. All are called in guest mode and must not use FPU registers or libc.
+ * What the guest side needs from the host side. None may be NULL but hold and
+ * what comes after it. All are called in guest mode and must not use FPU
+ * registers or libc.
  */
 struct dune_vm_ops {
 	bool (*inside)(void);		/* this thread is in Dune mode */
@@ -51,6 +53,9 @@ struct dune_vm_ops {
 	 * from /proc/self/maps */
 	int (*mappings)(int (*cb)(void *arg, uint64_t lo, uint64_t hi,
 				  bool writable, bool shared), void *arg);
+	/* NULL: KVM does not shadow tables. What vm.h says of both. */
+	int (*alias)(void);
+	void (*unwrite)(const struct dune_windows *w);
 };
 
 #define DUNE_VMF_SOFT	1	/* ring 0 is emulated: user views */
@@ -141,6 +146,7 @@ struct dune_vms {
 	struct dune_tdesc main_desc;	/* of the main root, not our page */
 	char *stack_lo, *stack_top;	/* for dune_vm_clone(); the lock held */
 	uint32_t walkers;	/* dune_vm_changed() at work */
+	uint32_t log;		/* vmlog.c: whether its way works */
 	uint64_t view_shared;	/* entry of the shared range in user views */
 	/* the pool */
 	uint64_t free_pages;	/* tag << 32 | page number + 1 */
@@ -316,6 +322,23 @@ ptent_t *dune_root_next(ptent_t *root);
 struct dune_gc_range;
 long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
 			 int flags);
+
+/*
+ * vmlog.c: dirty bits that are cleared so that a KVM that shadows tables has
+ * little to do. start: somebody is going to; tries whether it works, once.
+ */
+void dune_vm_log_start(void);
+struct dune_cleared {
+	bool any;
+	struct dune_windows windows;	/* of pages */
+};
+/* c, or NULL: not for this root, or this KVM. */
+struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
+					const ptent_t *root);
+/* Clears the entry's bit. False: nothing done, the table is elsewhere. */
+bool dune_cleared_add(struct dune_cleared *c, ptent_t *e);
+/* What a flush is for other edits. */
+void dune_cleared_end(struct dune_cleared *c);
 
 /* vmclone.c */
 int dune_vm_break(ptent_t *root, uint64_t va);

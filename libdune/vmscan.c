@@ -4,6 +4,7 @@
 
 struct scan {
 	struct dune_gather gather;
+	struct dune_cleared *cleared;	/* NULL: flushed like other edits */
 	uint64_t *bitmap;
 	uint64_t first;		/* page number of bit 0 */
 	ptent_t which;
@@ -52,7 +53,7 @@ static int scan_one(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 	/* from now on page by page, if there is a table for it */
 	if (level == 1 && s->split && !dune_vm_split_leaf(e, level))
 		return scan_split(w, e, va);
-	if (s->clear) {
+	if (s->clear && !(s->cleared && dune_cleared_add(s->cleared, e))) {
 		__atomic_and_fetch(e, ~s->which, __ATOMIC_RELAXED);
 		/* As if a right had been taken away. */
 		dune_gather_add(&s->gather, PTE_P | PTE_W | PTE_ADDR(old),
@@ -116,6 +117,7 @@ long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
 		.split = flags & DUNE_SCAN_SPLIT,
 		.which = flags & (PTE_A | PTE_D),
 	};
+	struct dune_cleared cleared;
 	long before;
 	int r = 0;
 
@@ -125,11 +127,15 @@ long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
 				  DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT))
 		return -EINVAL;
 	dune_gather_init(&s.gather, root);
+	if (s.which == PTE_D && s.clear)
+		s.cleared = dune_cleared_begin(&cleared, root);
 	for (; !r && n; n--, range++) {
 		before = s.n;
 		r = scan_range(&s, root, range);
 		range->pages = s.n - before;
 	}
+	if (s.cleared)
+		dune_cleared_end(s.cleared);
 	dune_gather_end(&s.gather);
 	return r ? r : s.n;
 }

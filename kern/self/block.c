@@ -143,7 +143,7 @@ int dune_block_make(struct dune_vm *vm, unsigned int index,
 	unsigned int i;
 	int r;
 
-	if (gpa > DUNE_RING0_SIZE - DUNE_PC_SIZE)
+	if (gpa > DUNE_RING0_ALIAS - DUNE_PC_SIZE)
 		return dune_err(-EAGAIN, "too many threads in Dune mode: %u",
 				index);
 	for (i = 0; i < DUNE_ARRAY_SIZE(part); i++) {

@@ -88,6 +88,15 @@ static long flush_all(struct dune_sthread *t)
 	return dune_vm_forget(vm);
 }
 
+static long unwrite(struct dune_vm *vm, uint64_t at)
+{
+	struct dune_windows w;
+
+	if (dune_copy_in(&w, at, sizeof(w)))
+		return -EFAULT;
+	return dune_vm_unwrite(vm, &w) ? dune_vm_forget(vm) : 0;
+}
+
 /* What a hypercall answers in rax; LEAVE does not come back. */
 static long serve_hcall(struct dune_sthread *t)
 {
@@ -114,6 +123,10 @@ static long serve_hcall(struct dune_sthread *t)
 	case DUNE_HC_DIRTY:
 		dune_dirty_again();
 		return 0;
+	case DUNE_HC_ALIAS:
+		return dune_self_alias();
+	case DUNE_HC_UNWRITE:
+		return unwrite(c->vm, c->u.rdi);
 	case DUNE_HC_POLL:
 		t->pc->kick = 0;
 		return 0;

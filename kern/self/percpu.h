@@ -59,6 +59,8 @@
 					 * DUNE_SET_* in kern/self/self.h */
 
 #define DUNE_HC_DIRTY		7	/* dirty bits were cleared (dirty.h) */
+#define DUNE_HC_ALIAS		8	/* dune_vm_alias() */
+#define DUNE_HC_UNWRITE		9	/* dune_vm_unwrite(windows) */
 
 /* The selectors a frame in Dune mode shows; cs & 3 is the privilege level. */
 #define DUNE_SELF_KERN_CS	0x10

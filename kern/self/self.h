@@ -104,6 +104,8 @@ int dune_self_make(int (*attach)(void));
  * with a message, and nothing changed.
  */
 int dune_self_enter_thread(struct dune_sthread *t);
+/* dune_vm_alias(): a second view of the tables, which the guest may write. */
+int dune_self_alias(void);
 /* A child that was forked natively: it starts with nothing. */
 void dune_self_forget(void);
 

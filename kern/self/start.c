@@ -31,14 +31,18 @@ long dune_self_switch(struct dune_sthread *t, void *top,
 static const struct dune_policy all_allowed;
 
 /* The program may read and write its page tables: they are memory of its. */
+static uint64_t table_flags(const struct dune_vm *vm)
+{
+	return DUNE_PTE_W | DUNE_PTE_A | DUNE_PTE_D | DUNE_PTE_NX |
+	       (vm->kind.native_ring0 ? 0 : DUNE_PTE_U | DUNE_PTE_SUPER);
+}
+
 static int map_tables(struct dune_vm *vm)
 {
-	uint64_t flags = DUNE_PTE_W | DUNE_PTE_A | DUNE_PTE_D | DUNE_PTE_NX;
+	const uint64_t flags = table_flags(vm);
 	size_t at;
 	int r = 0;
 
-	if (!vm->kind.native_ring0)
-		flags |= DUNE_PTE_U | DUNE_PTE_SUPER;
 	for (at = DUNE_RING0_TABLES; !r && at < DUNE_RING0_BLOCKS;
 	     at += DUNE_LARGE_SIZE)
 		r = dune_pt_map_large(&vm->pt, DUNE_RING0_GVA + at, at, flags);
@@ -107,6 +111,17 @@ static int make_vm(void)
 	}
 	dl_iterate_phdr(fill_image, &dune_self.mem);
 	return 0;
+}
+
+int dune_self_alias(void)
+{
+	struct dune_vm *vm = &dune_self.vm;
+	int r;
+
+	dune_smem_lock(&dune_self.mem);
+	r = dune_vm_alias(vm, table_flags(vm));
+	dune_smem_unlock(&dune_self.mem);
+	return r;
 }
 
 /*

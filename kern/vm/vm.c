@@ -15,13 +15,16 @@
  * things (vvar, and a page whose slot comes and goes to make KVM forget),
  * then the arena's windows.
  */
-enum { SLOT_RING0, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
+enum { SLOT_RING0, SLOT_ALIAS, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
 
 #define GPA_VVAR	DUNE_RING0_SIZE
 #define GPA_FORGET	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE / 2)
 #define GPA_WINDOWS	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE)
 
 #define HASH_SIZE	(2 * DUNE_MAX_WINDOWS)
+
+/* Of the ring 0 area, what the smallest program's VM needs: one fault, not 20. */
+#define FIRST_PAGES	(24 * DUNE_PAGE_SIZE)
 
 /* Both of the windows' tables, as one mapping: what is not used stays free. */
 #define WINDOW_TABLES	((DUNE_MAX_WINDOWS + HASH_SIZE) * sizeof(uint32_t))
@@ -46,6 +49,14 @@ static dune_gpa_t window_gpa(unsigned int index)
 	return GPA_WINDOWS + ((dune_gpa_t)index << DUNE_WINDOW_SHIFT);
 }
 
+/* Is, in w, the bit of a window set? */
+static bool has_window(const struct dune_windows *w, unsigned int index)
+{
+	uint64_t i = window_gpa(index) >> DUNE_WINDOW_SHIFT;
+
+	return w->bits[i / 64] >> i % 64 & 1;
+}
+
 /* The last window of the user half is cut: KVM takes no more than that. */
 static int window_slot(struct dune_vm *vm, unsigned int index)
 {
@@ -55,7 +66,8 @@ static int window_slot(struct dune_vm *vm, unsigned int index)
 	if (base < DUNE_ARENA_HI && size > DUNE_ARENA_HI - base)
 		size = DUNE_ARENA_HI - base;
 	return set_slot(vm, SLOT_WINDOWS + index, window_gpa(index),
-			(void *)base, size, 0);
+			(void *)base, size, has_window(&vm->logged, index) ?
+						KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 /* Where number is, or the empty place where it belongs. */
@@ -136,6 +148,66 @@ int dune_vm_forget(struct dune_vm *vm)
 	return r;
 }
 
+static int alias_slot(struct dune_vm *vm)
+{
+	return set_slot(vm, SLOT_ALIAS, DUNE_RING0_ALIAS, vm->ring0,
+			DUNE_RING0_SIZE - DUNE_RING0_ALIAS, 0);
+}
+
+int dune_vm_alias(struct dune_vm *vm, uint64_t flags)
+{
+	uint64_t at;
+	int r = 0;
+
+	if (vm->alias)
+		return 0;
+	for (at = DUNE_RING0_ALIAS; !r && at < DUNE_RING0_SIZE;
+	     at += DUNE_LARGE_SIZE)
+		r = dune_pt_map_large(&vm->pt, DUNE_RING0_GVA + at, at, flags);
+	if (!r)
+		r = alias_slot(vm);
+	vm->alias = !r;
+	return r;
+}
+
+/* KVM takes the right to write from all pages, and notes who gets it. */
+static int log_window(struct dune_vm *vm, unsigned int index)
+{
+	uint64_t i = window_gpa(index) >> DUNE_WINDOW_SHIFT, bit = 1ul << i % 64;
+	int r;
+
+	vm->logged.bits[i / 64] |= bit;
+	r = window_slot(vm, index);
+	if (r)
+		vm->logged.bits[i / 64] &= ~bit;
+	return r;
+}
+
+/* Takes it from those that have got it since the last time. */
+static int protect_window(struct dune_vm *vm, unsigned int index)
+{
+	uint64_t pages[DUNE_WINDOW_SIZE / DUNE_PAGE_SIZE / 64];
+	struct kvm_dirty_log log = {
+		.slot = SLOT_WINDOWS + index, .dirty_bitmap = pages,
+	};
+
+	return ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log) < 0 ? -errno : 0;
+}
+
+int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w)
+{
+	unsigned int i;
+	int r = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	for (i = 0; !r && i < vm->windows; i++)
+		if (has_window(w, i))
+			r = has_window(&vm->logged, i) ?
+			    protect_window(vm, i) : log_window(vm, i);
+	pthread_mutex_unlock(&vm->lock);
+	return r;
+}
+
 int dune_vm_vvar(struct dune_vm *vm, void *host, size_t size, dune_gpa_t *gpa)
 {
 	int r = set_slot(vm, SLOT_VVAR, GPA_VVAR, host, size,
@@ -175,7 +247,7 @@ static int open_vm(struct dune_vm *vm)
 		return dune_err(fd, "no descriptor left for the VM: raise "
 				"ulimit -n");
 	vm->fd = fd;
-	return set_slot(vm, SLOT_RING0, 0, vm->ring0, DUNE_RING0_SIZE, 0);
+	return set_slot(vm, SLOT_RING0, 0, vm->ring0, DUNE_RING0_ALIAS, 0);
 }
 
 static void *pt_alloc(void *ctx, dune_gpa_t *gpa)
@@ -212,6 +284,8 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	if (vm->window == MAP_FAILED || vm->ring0 == MAP_FAILED)
 		return dune_err(-ENOMEM, "no memory for a VM");
 	vm->window_hash = vm->window + DUNE_MAX_WINDOWS;
+	/* failing is fine: they come when they are touched */
+	madvise(vm->ring0, FIRST_PAGES, MADV_POPULATE_WRITE);
 	vm->ring0_used = DUNE_RING0_FREE;
 	vm->ring0_end = ring0_at ? DUNE_RING0_TABLES : DUNE_RING0_SIZE;
 	vm->tables_used = ring0_at ? DUNE_RING0_TABLES : 0;
@@ -265,6 +339,8 @@ int dune_vm_rebuild(struct dune_vm *vm)
 	if (!r && vm->vvar_host)
 		r = set_slot(vm, SLOT_VVAR, GPA_VVAR, vm->vvar_host,
 			     vm->vvar_size, KVM_MEM_READONLY);
+	if (!r && vm->alias)
+		r = alias_slot(vm);
 	for (i = 0; !r && i < vm->windows; i++)
 		r = window_slot(vm, i);
 	return r;

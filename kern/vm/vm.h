@@ -102,8 +102,6 @@ struct dune_vcpu {
 	uint32_t box_late;	/* calls nobody took in that time */
 };
 
-#define DUNE_MAX_WINDOWS 16384
-
 struct dune_vm {
 	int kvm_fd;
 	int fd;
@@ -120,6 +118,8 @@ struct dune_vm {
 	unsigned int windows, max_windows;
 	/* hash of window number -> index + 1, open addressing */
 	uint32_t *window_hash;
+	bool alias;			/* dune_vm_alias() */
+	struct dune_windows logged;	/* dune_vm_unwrite() */
 	void *vvar_host;		/* NULL: none */
 	size_t vvar_size;
 	unsigned int vcpus;		/* ever made */
@@ -183,6 +183,22 @@ int dune_vm_sites(struct dune_vm *vm);
 
 /* Makes KVM drop every cached translation, on all vCPUs. Thread-safe. */
 int dune_vm_forget(struct dune_vm *vm);
+
+/*
+ * For Dune mode on a KVM that shadows tables, and notices what the guest writes
+ * to them: the first pages of the ring 0 area, tables among them, are guest
+ * physical memory at DUNE_RING0_ALIAS as well, where KVM knows of no table,
+ * and mapped there with flags. Once is enough. The tables' lock is held.
+ */
+int dune_vm_alias(struct dune_vm *vm, uint64_t flags);
+
+/*
+ * For the same: no vCPU writes to a page of these windows before KVM has set
+ * the dirty bit of its guest entry, also where that was cleared unnoticed. By
+ * KVM's dirty log, which is on for these windows from now on: KVM maps them by
+ * 4 KiB then. Thread-safe. On an error dune_vm_forget() does it.
+ */
+int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w);
 
 /* Takes a vCPU from the pool or makes one. Thread-safe. */
 int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu);

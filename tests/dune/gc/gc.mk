@@ -17,7 +17,7 @@ LOSSY_O	:= $(patsubst $(B)/pic/kern/self/softdirty.o,$(LOSSY)/softdirty.o,$(LIB_
 $(LOSSY)/softdirty.o: kern/self/softdirty.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -DDUNE_SELF -DDUNE_TEST_LOSSY $(ALL_CFLAGS) -fPIC \
-		-c -o $@ $<
+		-MMD -MP -c -o $@ $<
 $(LOSSY)/libdune.so: $(LOSSY_O) libdune/dune.map
 	@echo "  LD      $@"
 	$(Q)$(LD_SO) $(LOSSY_O)
