@@ -93,8 +93,11 @@ static struct dune_box *find_box(struct dune_family *f, pid_t pid)
 	return f->stillborn;
 }
 
-/* One packet; false: none. Whose it is, the kernel says. */
-static bool listen_one(struct dune_family *f)
+/*
+ * One packet: 1; 0: none now; -1: none will come, for all that could send one
+ * have ended. Whose it is, the kernel says.
+ */
+static int listen_one(struct dune_family *f)
 {
 	union {
 		struct cmsghdr h;
@@ -112,23 +115,26 @@ static bool listen_one(struct dune_family *f)
 	struct dune_box *b;
 
 	if (n <= 0)
-		return n < 0 && errno == EINTR;
+		return n == 0 ? -1 : errno == EINTR;
 	c = CMSG_FIRSTHDR(&msg);
 	if (!c || c->cmsg_type != SCM_CREDENTIALS)
-		return true;
+		return 1;
 	memcpy(&who, CMSG_DATA(c), sizeof(who));
 	b = find_box(f, who.pid);
 	if (b)
 		dune_box_line(b, line, n);
-	return true;
+	return 1;
 }
 
 void dune_family_listen(struct dune_family *f)
 {
-	int i;
+	int i, r = 1;
 
-	for (i = 0; i < BATCH && listen_one(f); i++)
-		;
+	for (i = 0; i < BATCH && r > 0; i++)
+		r = listen_one(f);
+	/* or it would be readable for ever */
+	if (r < 0)
+		dune_engine_unwatch(f->engine, &f->report);
 }
 
 static void hear_report(struct dune_engine *e, struct dune_watch *w)
