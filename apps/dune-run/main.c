@@ -89,7 +89,6 @@ static void prepare_machine(void)
 
 	check(dune_fds_split(s));
 	s->kvm_fd = take_internal(dune_kvm_open());
-	check(dune_kvm_ask(s->kvm_fd, &s->kind));
 	if (run.verbose || s->policy.stat)
 		find_kind();
 	fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);

@@ -201,7 +201,8 @@ static uint64_t hwcap(void)
 {
 	unsigned int a, b, c, d;
 
-	return __get_cpuid(1, &a, &b, &c, &d) ? d : 0;
+	__cpuid(1, a, b, c, d);
+	return d;
 }
 
 /* In Linux's order; dune_stack_build() adds the ones that are pointers. */

@@ -28,7 +28,8 @@ uint64_t dune_vvar_size(void)
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %63s", &start, &end,
+		if (!strstr(line, "[vvar") ||
+		    sscanf(line, "%lx-%lx %*s %*s %*s %*s %63s", &start, &end,
 			   name) != 3 || strncmp(name, "[vvar", 5))
 			continue;
 		if (start != to)

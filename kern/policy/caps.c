@@ -20,8 +20,9 @@ static void drop_root(void)
 	      SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
 	      SECBIT_NO_CAP_AMBIENT_RAISE |
 	      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED, 0, 0, 0);
-	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
-		cap_drop_bound(c);
+	/* up to the kernel's last, or to where we may not */
+	for (cap_value_t c = 0; !cap_drop_bound(c); c++)
+		;
 }
 
 int dune_drop_caps(void)

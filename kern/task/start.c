@@ -52,13 +52,33 @@ static int raise_walls(struct dune_state *s)
 	return r ? dune_err(r, "broker: %s", strerror(-r)) : 0;
 }
 
+/* Who started us asks KVM meanwhile. Nothing comes: it has ended. */
+static int wait_for_kind(struct dune_state *s)
+{
+	char *to = (char *)&s->kind, *end = to + sizeof(s->kind);
+	ssize_t n = 1;
+
+	while (to < end && n > 0) {
+		n = read(s->kind_fd, to, end - to);
+		to += n > 0 ? n : 0;
+		if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	close(s->kind_fd);
+	s->kind_fd = 0;
+	return n > 0 ? 0 : dune_err(-EPIPE, "what KVM can do was not told");
+}
+
 /* The first image of a sandbox finds out what the later ones are told. */
 static int make_machine(struct dune_state *s)
 {
-	int r = s->confined ?
-		dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind, NULL) :
-		dune_vm_first(&vm, s->kvm_fd, s->fd_base, &s->kind);
+	int r = s->kind_fd ? wait_for_kind(s) : 0;
 
+	if (!r)
+		r = s->confined ?
+			dune_vm_create(&vm, s->kvm_fd, s->fd_base, &s->kind,
+				       NULL) :
+			dune_vm_first(&vm, s->kvm_fd, s->fd_base, &s->kind);
 	if (!r)
 		r = dune_mm_init(&mm, &vm, s->policy.mem);
 	mm.vvar_size = s->vvar_size;

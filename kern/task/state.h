@@ -14,6 +14,8 @@ struct dune_state {
 	struct dune_policy policy;
 	struct dune_kvm_kind kind;
 	int kvm_fd, broker, self_fd;	/* internal descriptors */
+	int kind_fd;			/* a pipe that brings `kind` to the
+					 * first image, 0: it is there */
 	int fd_base;
 	int prog_fd;			/* the program itself, 0: by its path */
 	unsigned int nofile;		/* the program's own soft limit of

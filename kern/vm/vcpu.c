@@ -119,8 +119,8 @@ static int make_vcpu(struct dune_vm *vm, struct dune_vcpu *c)
 	return r;
 }
 
-/* As a new thread finds it: no kick pending, initial FPU state. */
-static int reset(struct dune_vcpu *c)
+/* As a new thread finds it, but for the FPU state: no kick pending. */
+static void reset(struct dune_vcpu *c)
 {
 	memset(&c->u, 0, sizeof(c->u));
 	c->fs_base = c->gs_base = 0;
@@ -129,7 +129,6 @@ static int reset(struct dune_vcpu *c)
 	c->last = DUNE_EXIT_INTR;
 	c->run->immediate_exit = 0;
 	dune_mailbox_reset(c);
-	return dune_vcpu_set_xsave(c, NULL);
 }
 
 int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu)
@@ -141,6 +140,7 @@ int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu)
 	c = vm->free_vcpus;
 	if (c) {
 		vm->free_vcpus = c->next_free;
+		r = dune_vcpu_set_xsave(c, NULL);
 	} else {
 		/* not malloc: in Dune mode the program may be inside it */
 		c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
@@ -154,10 +154,11 @@ int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu)
 		c->next_all = vm->all_vcpus;
 		vm->all_vcpus = c;
 	}
+	reset(c);
 	*vcpu = c;
 out:
 	pthread_mutex_unlock(&vm->lock);
-	return r ? r : reset(c);
+	return r;
 }
 
 void dune_vcpu_put(struct dune_vcpu *c)
