@@ -21,12 +21,18 @@
  *
  * Errors are negative errno values; nothing prints or exits. Nothing here may
  * be called from a signal handler.
+ *
+ * C and C++. Installed as <dune-gc.h>: `pkg-config --libs dune-gc`; gc_init(3).
  */
-#ifndef GC_H
-#define GC_H
+#ifndef GC_GC_H
+#define GC_GC_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /*
  * Where dirty bits, protection and remapping come from (os.h). The mutator
@@ -193,5 +199,9 @@ struct gc_stats {
 	uint64_t verified, bad;		/* objects; faults found */
 };
 void gc_stats(struct gc_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

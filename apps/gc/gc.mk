@@ -6,7 +6,27 @@ GC_LIB	:= $(B)/libdune-gc.a
 GC_OWN	:= $(filter-out apps/gc/os-dune.c,$(GC_C))	# needs Linux alone
 
 all: $(GC_LIB)
-$(GC_LIB): $(call obj,obj,$(GC_C))
+$(GC_LIB): $(B)/obj/apps/gc/libgc.o $(B)/obj/apps/gc/os-dune.o
+
+# Inner names are made local. os-dune.o is a member of its own.
+$(B)/obj/apps/gc/libgc.o: $(call obj,obj,$(GC_OWN)) $(wildcard apps/gc/*.h)
+	$(Q)grep -ohE '^(extern.*|[a-z].*\()' apps/gc/gc.h apps/gc/os.h | \
+		grep -oE 'gc_[a-z_]+' > $(@D)/exports
+	$(Q)$(LD) -r -o $@ $(filter %.o,$^)
+	$(Q)objcopy --keep-global-symbols=$(@D)/exports $@
+
+.PHONY: install-gc uninstall-gc
+install: install-gc
+install-gc: $(GC_LIB)
+	install -d $(D)/lib/pkgconfig $(D)/include
+	install -m 644 $(GC_LIB) $(D)/lib
+	install -m 644 apps/gc/gc.h $(D)/include/dune-gc.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
+		apps/gc/dune-gc.pc.in > $(D)/lib/pkgconfig/dune-gc.pc
+uninstall: uninstall-gc
+uninstall-gc:
+	rm -f $(D)/lib/libdune-gc.a $(D)/include/dune-gc.h \
+		$(D)/lib/pkgconfig/dune-gc.pc
 
 # Tests have it compiled with what makes it forget dirty pages.
 GC_TEST	:= -DGC_TEST
