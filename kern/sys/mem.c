@@ -8,10 +8,15 @@ long dune_sys_mmap(struct dune_task *t, struct dune_call *c)
 {
 	int flags = c->arg[3], fd = c->arg[4];
 
-	if (flags & MAP_ANONYMOUS)
+	if (flags & MAP_ANONYMOUS) {
 		fd = -1;
-	else if (fd >= t->proc->fd_base)
+		/* a plugin has no children; its sandbox's forks are strangers */
+		if (t->proc->policy->siblings &&
+		    (flags & MAP_TYPE) == MAP_SHARED)
+			flags = (flags & ~MAP_TYPE) | MAP_PRIVATE;
+	} else if (fd >= t->proc->fd_base) {
 		return -EBADF;
+	}
 	return dune_mm_mmap(t->mm, c->arg[0], c->arg[1], c->arg[2], flags, fd,
 			    c->arg[5]);
 }

@@ -389,7 +389,7 @@ static void say_no_fork(int fd)
 /* They were there when the template froze, and nothing has run since. */
 static void warm_up(void)
 {
-	const struct dune_warm *w = &ch->head.warm;
+	struct dune_warm *w = &ch->head.warm;
 	uint32_t i, n;
 
 	for (i = 0; i < w->n && i < DUNE_WARM_RANGES; i++)
@@ -401,6 +401,8 @@ static void warm_up(void)
 			if (DUNE_WARM_WRITE(w->range[i]))
 				*p = c;
 		}
+	/* what another caller's calls have used is not for this one's */
+	memset(w, 0, sizeof(*w));
 }
 
 /*

@@ -20,7 +20,36 @@ static __thread long tls = 3;
 static char *heap_block;
 static char *mapped;
 
+/* Its mapping is changed; one that a fork would share, if it were let. */
+static char page[4096] __attribute__((aligned(4096))) = { 1 };
+static volatile char *shared;
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_GET_GS 0x1004
+
 static void handler(int sig) { (void)sig; }
+
+__attribute__((constructor)) static void construct(void)
+{
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The upper half of ymm9. */
+__attribute__((target("avx"))) static uint64_t get_ymm(void)
+{
+	uint64_t v[4];
+
+	__asm__ volatile("vmovdqu %%ymm9, %0" : "=m"(v));
+	return v[2];
+}
+
+__attribute__((target("avx"))) static void set_ymm(void)
+{
+	uint64_t v[4] = { MARK, MARK, MARK, MARK };
+
+	__asm__ volatile("vmovdqu %0, %%ymm9" : : "m"(v) : "xmm9");
+}
 
 /* Bit n of the answer: state of kind n is not as at the beginning. */
 long look(int ignored)
@@ -29,12 +58,13 @@ long look(int ignored)
 	unsigned short fcw;
 	sigset_t mask;
 	stack_t alt;
-	uint64_t xmm[2], ymm = 0;
+	uint64_t xmm[2], gs = 0;
 	long bits = 0;
 
 	(void)ignored;
 	__asm__ volatile("movdqu %%xmm9, %0" : "=m"(xmm));
-	if (xmm[0] == MARK || xmm[1] == MARK || ymm == MARK)
+	if (xmm[0] == MARK || xmm[1] == MARK ||
+	    (__builtin_cpu_supports("avx") && get_ymm() == MARK))
 		bits |= 1 << 0;
 	if (data != 1)
 		bits |= 1 << 1;
@@ -65,6 +95,13 @@ long look(int ignored)
 	sigpending(&mask);
 	if (sigismember(&mask, SIGUSR1))
 		bits |= 1 << 12;
+	syscall(SYS_arch_prctl, ARCH_GET_GS, &gs);
+	if (gs)
+		bits |= 1 << 13;
+	if (page[0] != 1)
+		bits |= 1 << 14;
+	if (shared[0])
+		bits |= 1 << 15;
 	return bits;
 }
 
@@ -94,6 +131,12 @@ long soil(int ignored)
 	close(1);
 	__asm__ volatile("fldcw %0" : : "m"(fcw));
 	_mm_setcsr(0x7f80);
+	syscall(SYS_arch_prctl, ARCH_SET_GS, 0x123456789000);
+	mmap(page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	     -1, 0);
+	shared[0] = 99;
+	if (__builtin_cpu_supports("avx"))
+		set_ymm();
 	__asm__ volatile("movdqu %0, %%xmm9" : : "m"(xmm) : "xmm9");
 	return 0;
 }
@@ -107,6 +150,16 @@ long where(int what)
 	case 2: return (long)malloc(10);
 	default: return getpid();
 	}
+}
+
+/* Is nobody else's: not another caller's, not that of the same one's past. */
+long draw(int ignored)
+{
+	long v = 0;
+
+	(void)ignored;
+	syscall(SYS_getrandom, &v, sizeof(v), 0);
+	return v;
 }
 
 int set_data(int v) { data = v; return 0; }
