@@ -28,7 +28,7 @@ static const char usage[] =
 "  -t, --time MS   time that the SQL may take (10000)\n"
 "  -h, --help      this\n"
 "Status: 0, or 1 when the SQL fails, 2 for a wrong usage, 3 when a file cannot\n"
-"be read or written.\n";
+"be read or written or there is no sandbox to be had.\n";
 
 #define P dune_addr
 DUNE_PLUGIN_CALL(call_open, int, P, P)
@@ -42,6 +42,7 @@ static struct box {
 	struct dune_function open, exec, close, errmsg;
 	P on_row, db;
 	char error[200];
+	int no_sqlite;			/* the SQL is not to blame */
 } box;
 
 /* A value of the plugin's that is an error for us. */
@@ -169,6 +170,7 @@ static int run_all(const char *database, const char *sql, size_t len,
 	P none = { 0 };
 	int err = set_up(database, wall_ns), code;
 
+	box.no_sqlite = err && err != -EBADMSG;
 	if (!err)
 		err = run(mode, strlen(mode), none);
 	if (!err)
@@ -265,11 +267,14 @@ int main(int argc, char **argv)
 	}
 	err = run_all(database, sql, len, ms * 1000000);
 	if (err)
-		fprintf(stderr, "%s: %s\n", argv[optind], why(err));
+		fprintf(stderr, "%s: %s\n", box.no_sqlite ? "sandbox" :
+			argv[optind], why(err));
 	dune_engine_destroy(box.engine);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "standard output: %s\n", strerror(errno));
 		return EXIT_FILE;
 	}
+	if (box.no_sqlite)
+		return EXIT_FILE;
 	return err ? EXIT_SQL : 0;
 }

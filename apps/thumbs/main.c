@@ -257,6 +257,17 @@ static const char *folder(const char *name)
 	return path;
 }
 
+/* Or finds it there, to be written to. */
+static int make_folder(const char *name)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(name, 0777) && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/.", name);
+	return access(path, W_OK | X_OK) ? -errno : 0;
+}
+
 /* Sandboxes as needed, all files, the page: the status. */
 static int thumbs(struct task *t, int native, unsigned long jobs,
 		  const struct box_limits *limits, const char *decoders)
@@ -268,8 +279,9 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 		fprintf(stderr, "%s: %s\n", t->in, strerror(-err));
 		return EXIT_SETUP;
 	}
-	if (mkdir(t->out, 0777) && errno != EEXIST) {
-		fprintf(stderr, "%s: %s\n", t->out, strerror(errno));
+	err = make_folder(t->out);
+	if (err) {
+		fprintf(stderr, "%s: %s\n", t->out, strerror(-err));
 		return EXIT_SETUP;
 	}
 	if (jobs > t->n)

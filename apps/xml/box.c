@@ -169,6 +169,7 @@ int box_parse(struct outline *o, FILE *in, uint64_t wall_ns)
 	P parser;
 	int err = set_up(&b, o, wall_ns, &parser);
 
+	o->no_parser = err != 0;
 	if (!err)
 		err = parse(&b, o, in, parser);
 	if (err && !o->error[0]) {

@@ -16,7 +16,7 @@ static const char usage[] =
 "      --native    parse in this process, without a sandbox\n"
 "  -h, --help      this\n"
 "Status: 0, or 1 when the document cannot be parsed, 2 for a wrong usage, 3\n"
-"when a file cannot be read or written.\n";
+"when a file cannot be read or written or there is no sandbox to be had.\n";
 
 static struct outline outline;
 
@@ -76,6 +76,9 @@ int main(int argc, char **argv)
 		return EXIT_FILE;
 	}
 	if (err)
-		fprintf(stderr, "%s: %s\n", name, outline.error);
+		fprintf(stderr, "%s: %s\n", outline.no_parser ? "sandbox" :
+			name, outline.error);
+	if (outline.no_parser)
+		return EXIT_FILE;
 	return err ? EXIT_DOCUMENT : 0;
 }

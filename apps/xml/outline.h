@@ -21,6 +21,7 @@ struct outline {
 	size_t len;			/* of text that is not printed yet */
 	char text[XML_TEXT];
 	char error[200];		/* why it ended, for a person */
+	int no_parser;			/* the document is not to blame */
 };
 
 /* What a document consists of. 0, or a negative errno, which ends it. */
