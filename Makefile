@@ -222,9 +222,11 @@ install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
 		$(D)/share/man/man3 $(D)/share/man/man5 \
 		$(D)/share/man/man7
-	install -m 755 $(B)/dune-run $(B)/dune-check \
-		$(wildcard $(B)/dune-thumbs) $(D)/bin
+	install -m 755 $(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
+		$(B)/dune-sql $(wildcard $(B)/dune-thumbs $(B)/dune-xml) \
+		$(D)/bin
 	cp -R libdune/include/. $(D)/include
+	install -m 644 apps/plughost/plugin.h $(D)/include/dune/plughost.h
 	install -m 644 $(B)/libdune.a $(D)/lib
 	install -m 755 $(B)/libdune.so $(D)/lib/libdune.so.$(VERSION)
 	ln -sf libdune.so.$(VERSION) $(D)/lib/$(SONAME)
@@ -237,7 +239,7 @@ install: all
 
 uninstall:
 	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
-	rm -f $(D)/bin/dune-run $(D)/bin/dune-check $(D)/bin/dune-thumbs \
+	rm -f $(addprefix $(D)/bin/dune-,run check plughost sql thumbs xml) \
 		$(D)/lib/libdune.a $(D)/lib/libdune.so* \
 		$(D)/lib/libdune-preload.so \
 		$(D)/lib/pkgconfig/dune.pc
