@@ -1,6 +1,8 @@
 # Included by bench.mk: collectors compared.
 #
 #   make bench-gc [GC_ONLY=trees,list] [QUICK=1] [RIG=no]
+#
+# Results in build/bench: gc.json, and gc.html with histograms of pauses.
 
 GC_BIN	:= $(B)/bench/gc
 GC_WORK	:= bench/gc/main.c bench/gc/work.c
