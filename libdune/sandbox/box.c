@@ -22,9 +22,6 @@
 /* A machine may be slow, but a runner that is not there by then never is. */
 #define READY_SECONDS	60
 
-/* Looks of a runner's thread before it sleeps: some 50 us. */
-#define SPINS		2000
-
 #define STATUS_BROKEN	119	/* runner.c */
 #define STATUS_OURS	125	/* the monitor */
 
@@ -84,7 +81,6 @@ void dune_box_head(struct dune_box *b, uint32_t slots, uint64_t stack)
 	b->ch->head.size = b->ch_size;
 	b->ch->head.stack = stack;
 	b->ch->head.slots = slots;
-	b->ch->head.spins = b->family->engine->one_cpu ? 0 : SPINS;
 }
 
 /* ---- its report ---- */

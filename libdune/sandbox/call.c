@@ -9,10 +9,8 @@
 #include <unistd.h>
 #include "kern/err.h"
 
-/* Looks for an answer before the thread sleeps: some 50 us. */
-#define SPINS		2000
-/* So many times that when the plugin's thread has to be woken first. */
-#define WOKEN		4
+/* Looks for an answer before the first one at a clock, and between two. */
+#define LOOKS		64
 #define SECOND		1000000000ul
 /* Between two looks at a CPU clock, at least. */
 #define CPU_SLICE	1000000ul
@@ -79,10 +77,17 @@ static int own_lane(const struct dune_sandbox *s)
 	return -1;
 }
 
+/* The lane is the thread's from now on. */
+static void begin(const struct dune_sandbox *s, struct dune_lane *l)
+{
+	l->depth = 1;
+	l->timed = false;
+	l->pace.alone = s->engine->one_cpu;
+}
+
 int dune_lane_take(struct dune_sandbox *s)
 {
 	int lane = own_lane(s);
-	struct dune_lane *l;
 
 	if (lane >= 0) {
 		s->lane[lane].depth++;
@@ -91,9 +96,7 @@ int dune_lane_take(struct dune_sandbox *s)
 	lane = any_lane(s);
 	if (lane < 0)
 		lane = wait_for_lane(s);
-	l = &s->lane[lane];
-	l->depth = 1;
-	l->timed = false;
+	begin(s, &s->lane[lane]);
 	return lane;
 }
 
@@ -141,10 +144,8 @@ int dune_sandbox_stop(struct dune_sandbox *s)
 	__atomic_fetch_sub(&s->waiters, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&s->lock);
 	/* the operations that follow are timed like calls */
-	for (i = 0; i < s->o.callers; i++) {
-		s->lane[i].depth = 1;
-		s->lane[i].timed = false;
-	}
+	for (i = 0; i < s->o.callers; i++)
+		begin(s, &s->lane[i]);
 	return 0;
 }
 
@@ -210,53 +211,99 @@ static void sleep_on(struct dune_ch_slot *slot, uint32_t seen, uint64_t ns)
 	__atomic_store_n(&slot->host_sleeps, 0, __ATOMIC_RELAXED);
 }
 
-/*
- * Until the guest has answered turn seq. Looks for a while, longer when the
- * guest's thread had to be woken, then sleeps. 0 or how the box ended.
- */
-static int wait_answer(struct dune_sandbox *s, struct dune_lane *l,
-		       struct dune_box *b, struct dune_ch_slot *slot,
-		       uint32_t seq, bool woken)
+/* Some looks: 0: it has answered; 1: not yet; or how the box ended. */
+static int look(const struct dune_box *b, const struct dune_ch_slot *slot,
+		uint32_t seq)
 {
-	unsigned int spins = s->engine->one_cpu ? 0 : SPINS, i;
+	unsigned int i;
+
+	for (i = 0; i < LOOKS; i++) {
+		if (__atomic_load_n(&slot->to_host.seq, __ATOMIC_ACQUIRE) ==
+		    seq)
+			return 0;
+		if (dune_box_dead(b))
+			return died(b);
+		__builtin_ia32_pause();
+	}
+	return 1;
+}
+
+/* Sleeps until the guest has answered. 0 or how the box ended. */
+static int sleep_for(struct dune_sandbox *s, struct dune_lane *l,
+		     struct dune_box *b, struct dune_ch_slot *slot,
+		     uint32_t seq)
+{
 	enum dune_cause why;
 	uint64_t left;
 	uint32_t seen;
 
-	if (woken)
-		spins *= WOKEN;
-	for (i = 0; ; i++) {
+	l->sleeps++;
+	start_clocks(l, s);
+	for (;;) {
 		seen = __atomic_load_n(&slot->to_host.seq, __ATOMIC_ACQUIRE);
 		if (seen == seq)
 			return 0;
 		if (dune_box_dead(b))
 			return died(b);
-		if (i < spins) {
-			__builtin_ia32_pause();
-			continue;
-		}
-		start_clocks(l, s);
 		left = time_left(l, b, &why);
 		if (!left)
 			return kill_box(b, why);
-		l->sleeps += i == spins;
 		sleep_on(slot, seen, left);
 	}
 }
 
 /*
+ * Until the guest has answered turn seq: looks for it where that pays, then
+ * sleeps. 0 or how the box ended.
+ */
+static int wait_answer(struct dune_sandbox *s, struct dune_lane *l,
+		       struct dune_box *b, struct dune_ch_slot *slot,
+		       uint32_t seq, bool woken)
+{
+	uint32_t ns = dune_pace_look(&l->pace, woken);
+	uint64_t began, t;
+	bool slept;
+	int r = 1;
+
+	if (ns) {
+		r = look(b, slot, seq);
+		if (r <= 0) {
+			dune_pace_quick(&l->pace, woken);
+			return r;
+		}
+	}
+	began = t = now(CLOCK_MONOTONIC);
+	while (r > 0 && t - began < ns) {
+		r = look(b, slot, seq);
+		t = now(CLOCK_MONOTONIC);
+	}
+	slept = r > 0;
+	if (slept) {
+		r = sleep_for(s, l, b, slot, seq);
+		t = now(CLOCK_MONOTONIC);
+	}
+	dune_pace_waited(&l->pace, woken, t - began, ns, slept);
+	return r;
+}
+
+/*
  * Hands the turn over and takes the answer, the first cache line of it. Copied
- * once; nothing of it is read again.
+ * once; nothing of it is read again. inside: a callback's result goes over.
  */
 static int turn(struct dune_sandbox *s, int lane, struct dune_box *b,
-		struct dune_ch_msg *answer)
+		struct dune_ch_msg *answer, bool inside)
 {
 	struct dune_ch_slot *slot = &b->ch->slot[lane];
 	struct dune_lane *l = &s->lane[lane];
+	struct dune_pace *p = &l->pace;
 	uint32_t seq = ++b->seq[lane];
 	bool woken;
+	uint64_t t;
 	int r;
 
+	woken = __atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED);
+	t = p->hot ? 0 : now(CLOCK_MONOTONIC);
+	slot->to_guest.looks = dune_pace_post(p, woken, inside, t);
 	__atomic_exchange_n(&slot->to_guest.seq, seq, __ATOMIC_SEQ_CST);
 	woken = __atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED);
 	if (woken) {
@@ -265,6 +312,8 @@ static int turn(struct dune_sandbox *s, int lane, struct dune_box *b,
 		l->wakes++;
 	}
 	r = wait_answer(s, l, b, slot, seq, woken);
+	if (!p->hot)
+		p->answered = now(CLOCK_MONOTONIC);
 	if (r)
 		return r;
 	memcpy(answer, &slot->to_host, offsetof(struct dune_ch_msg, fp));
@@ -303,7 +352,7 @@ static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
 		return died(b);
 	to->kind = err ? DUNE_CH_UNWIND : DUNE_CH_RESUME;
 	to->gp[0] = result;
-	r = turn(s, lane, b, m);
+	r = turn(s, lane, b, m, true);
 	if (r || !err)
 		return r;
 	if (m->kind != DUNE_CH_FAILED)
@@ -315,7 +364,7 @@ static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
 static int run(struct dune_sandbox *s, int lane, struct dune_box *b,
 	       struct dune_ch_msg *m)
 {
-	int r = turn(s, lane, b, m);
+	int r = turn(s, lane, b, m, s->lane[lane].depth > 1);
 
 	while (!r && m->kind == DUNE_CH_CALLBACK)
 		r = serve_callback(s, lane, b, m);

@@ -22,6 +22,9 @@
 #define DUNE_CH_FP	8
 #define DUNE_CH_STACK	16	/* words of arguments on the stack */
 #define DUNE_CH_TEXT	1024
+/* Nanoseconds, more or less, and that in looks of the guest. */
+#define DUNE_CH_LOOK	6400
+#define DUNE_CH_LOOKS	256
 
 /* kern/sys/sys.h's DUNE_NR_OWN: one argument, a pipe; see save.c. */
 #define DUNE_CH_SAVE	4096
@@ -60,7 +63,8 @@ struct dune_ch_msg {
 	uint8_t kind;		/* enum dune_ch_kind */
 	uint8_t fps;		/* how many of fp[] are set */
 	uint8_t stacks;		/* and of stack[] */
-	uint8_t zero;
+	uint8_t looks;		/* how long the guest may look for the next
+				 * turn before it sleeps, in DUNE_CH_LOOK */
 	uint64_t fn;
 	uint64_t gp[DUNE_CH_GP];
 	/* a cache line so far, which is all that most calls need */
@@ -102,7 +106,6 @@ struct dune_ch_head {
 	uint64_t size;		/* of it all */
 	uint64_t stack;		/* of the other slots' threads */
 	uint32_t slots;
-	uint32_t spins;		/* looks before a thread sleeps */
 	/* the runner's, for the host */
 	uint32_t ready __attribute__((aligned(64)));	/* futex, DUNE_CH_... */
 	uint64_t callback;	/* address of its callback entry; no fork: the

@@ -12,6 +12,7 @@
 #include "libdune/sandbox/channel.h"
 #include "libdune/sandbox/heap.h"
 #include "libdune/sandbox/image.h"
+#include "libdune/sandbox/pace.h"
 
 struct dune_engine;
 struct dune_box;
@@ -195,6 +196,7 @@ static inline bool dune_box_dead(const struct dune_box *b)
 struct dune_lane {
 	const void *owner;		/* a thread's mark; NULL: free */
 	unsigned int depth;		/* of calls on it */
+	struct dune_pace pace;
 	bool timed;			/* the next two are set */
 	uint64_t deadline;		/* CLOCK_MONOTONIC ns; 0: none */
 	uint64_t cpu_limit;		/* of its CPU clock; 0: none */

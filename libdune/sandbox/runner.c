@@ -38,6 +38,7 @@ static struct dune_ch *const ch = (struct dune_ch *)DUNE_CH_BASE;
 struct lane {
 	struct dune_ch_slot *slot;
 	uint32_t seq;			/* of the host's latest turn */
+	uint32_t looks;			/* for the next, before it sleeps */
 	struct invoke *innermost;	/* the call that runs */
 	bool stop;
 };
@@ -67,11 +68,11 @@ static uint32_t their_seq(const struct lane *l)
 /* Until the host's next turn. */
 static const struct dune_ch_msg *wait_turn(struct lane *l)
 {
-	uint32_t next = l->seq + 1, spins = ch->head.spins, i;
+	uint32_t next = l->seq + 1, i;
 	struct dune_ch_slot *s = l->slot;
 
 	for (i = 0; their_seq(l) != next; i++) {
-		if (i < spins) {
+		if (i < l->looks) {
 			__builtin_ia32_pause();
 			continue;
 		}
@@ -81,6 +82,7 @@ static const struct dune_ch_msg *wait_turn(struct lane *l)
 		__atomic_store_n(&s->guest_sleeps, 0, __ATOMIC_RELAXED);
 	}
 	l->seq = next;
+	l->looks = s->to_guest.looks * DUNE_CH_LOOKS;
 	return &s->to_guest;
 }
 

@@ -1,4 +1,7 @@
-/* What the application does not notice: children, signals, descriptors. */
+/*
+ * What the application does not notice: children, signals, descriptors, CPU
+ * time of sandboxes that wait.
+ */
 #include <dirent.h>
 #include <signal.h>
 
@@ -40,6 +43,72 @@ static void session(void)
 	dune_buffer_destroy(b);
 }
 
+static FILE *of_task(pid_t pid, const char *tid, const char *file)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/%s", pid, tid, file);
+	return fopen(path, "r");
+}
+
+/* CPU time of a process and of all that it has started, in ns. */
+static uint64_t cpu_time(pid_t pid, int *processes)
+{
+	char path[64];
+	uint64_t sum = 0;
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		FILE *stat = of_task(pid, e->d_name, "schedstat");
+		FILE *list = of_task(pid, e->d_name, "children");
+		unsigned long ns;
+		int child;
+
+		if (stat && fscanf(stat, "%lu", &ns) == 1)
+			sum += ns;
+		while (list && fscanf(list, "%d", &child) == 1)
+			sum += cpu_time(child, processes);
+		if (stat)
+			fclose(stat);
+		if (list)
+			fclose(list);
+	}
+	if (d)
+		closedir(d);
+	++*processes;
+	return sum;
+}
+
+/* After calls that came fast: who looks for the next one stops to look. */
+static void idle_sandboxes(void)
+{
+	struct dune_sandbox *box[4];
+	const struct timespec wait = { .tv_nsec = 100000000 };
+	uint64_t used = UINT64_MAX, before;
+	int i, k, v, processes = 0;
+
+	for (i = 0; i < 4; i++) {
+		box[i] = make(OPTIONS(0));
+		load(box[i], "good");
+		for (k = 0; k < 300; k++)
+			MUST(call_by_name(box[i], "nop", 3, &v));
+	}
+	/* one that went on would use it all; what else is to do has an end */
+	for (i = 0; i < 100 && used > 50000000; i++) {
+		before = cpu_time(getpid(), &processes);
+		nanosleep(&wait, NULL);
+		used = cpu_time(getpid(), &processes) - before;
+	}
+	CHECK(used <= 50000000);
+	/* where the kernel lists children */
+	CHECK(processes == 2 * i || processes > 8 * i);
+	for (i = 0; i < 4; i++)
+		dune_sandbox_destroy(box[i]);
+}
+
 int main(int argc, char **argv)
 {
 	struct dune_sandbox_options bad = OPTIONS(.callers = 99);
@@ -72,6 +141,8 @@ int main(int argc, char **argv)
 	IS(children, 1);
 	MUST(call_by_name(box, "nop", 3, &i));
 	IS(i, 3);
+
+	idle_sandboxes();
 
 	/* options */
 	IS(dune_sandbox_create(engine, &bad, &box), -EINVAL);
