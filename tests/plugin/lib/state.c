@@ -1,4 +1,5 @@
 /* State of every kind that a saved sandbox has to have again. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <xmmintrin.h>
@@ -109,6 +111,8 @@ long random_of(int new)
 	return v;
 }
 
+/* The runner's own call, which is anybody's in there. */
+int saves(int fd) { return syscall(4096, fd) ? -errno : 0; }
 int opens(int x) { return x + open("/dev/urandom", O_RDONLY); }
 int asks(int x) { return ask(x); }
 int faults(int x) { return *(volatile int *)(intptr_t)x; }

@@ -330,6 +330,13 @@ static void open_file(void)
 
 	MUST(dune_sandbox_callbacks(box, &ask_callback, 1, NULL));
 	load(box, "state");
+	/* it may write down itself, where it may write */
+	MUST(call_by_name(box, "saves", 1, &v));
+	IS(v, 0);
+	MUST(call_by_name(box, "saves", 260, &v));
+	IS(v, -EBADF);
+	MUST(call_by_name(box, "saves", -1, &v));
+	IS(v, -EBADF);
 	MUST(call_by_name(box, "opens", 0, &v));
 	MUST(dune_sandbox_snapshot(box));
 	IS(save_to(box, path), -EBUSY);
