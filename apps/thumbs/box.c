@@ -58,7 +58,11 @@ int box_room(struct worker *w, uint64_t width, uint64_t height)
 		return image_fail(w->im, -EINVAL, "two headers");
 	w->im->pixels.width = width;
 	w->im->pixels.height = height;
-	return dune_sandbox_alloc(w->box, width * height * 4, &w->out);
+	/* its own memory comes in large pages, which the heap cannot */
+	err = CALL(w, malloc, &w->out, width * height * 4);
+	if (!err && !w->out.v)
+		err = image_fail(w->im, -ENOMEM, "out of memory");
+	return err;
 }
 
 static int add_callbacks(struct dune_sandbox *box,
@@ -105,8 +109,8 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 	struct dune_sandbox_options options = {
 		.size = sizeof(options), .wall_ns = limits->wall_ns,
 		.memory = limits->memory,
-		/* the pixels; a JPEG's table of 65500 rows, small things */
-		.heap = MAX_PIXELS * 4ull + (1u << 20),
+		/* a JPEG's table of 65500 rows, small things */
+		.heap = 1u << 20,
 	};
 	struct pool *pool = calloc(1, sizeof(*pool) +
 				   workers * sizeof(pool->worker[0]));

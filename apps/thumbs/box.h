@@ -5,12 +5,14 @@
 #include "thumbs.h"
 
 /*
- * The functions of the libraries that are called: F(format, name, result,
- * arguments...), and V(...) for those without result. From this table come the
- * typed wrappers and their places in struct worker.
+ * The functions that are called, of the libraries and of the C library behind
+ * them: F(format, name, result, arguments...), and V(...) for those without
+ * result. From this table come the typed wrappers and their places in struct
+ * worker.
  */
 #define P dune_addr
 #define BOX_FUNCTIONS(F, V) \
+	F(FORMAT_PNG, malloc, P, size_t) \
 	F(FORMAT_PNG, png_create_read_struct, P, P, P, P, P) \
 	F(FORMAT_PNG, png_create_info_struct, P, P) \
 	V(FORMAT_PNG, png_set_progressive_read_fn, P, P, P, P, P) \
@@ -58,7 +60,7 @@ struct worker {
 	/* of the image that is being decoded */
 	struct image *im;
 	dune_addr in;			/* the file, read-only there */
-	dune_addr out;			/* the pixels, in the transfer heap */
+	dune_addr out;			/* the pixels, of its malloc() */
 	size_t pos;			/* what a read callback has given */
 	int done;
 };
