@@ -262,6 +262,16 @@ static enum dune_fault careful_fault(struct dune_mm *mm, dune_gva_t addr,
 	return ret;
 }
 
+/* The vvar pages have no rights in the tree; reading them is how they come. */
+static enum dune_fault not_allowed(struct dune_mm *mm,
+				   const struct dune_region *r, uint32_t error)
+{
+	if (!(r->flags & DUNE_R_VDSO) || r->prot ||
+	    error & (PF_WRITE | PF_FETCH))
+		return DUNE_FAULT_ACCERR;
+	return dune_mm_map_vvar(mm, r) ? DUNE_FAULT_OOM : DUNE_FAULT_OK;
+}
+
 enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
 			      uint32_t error)
 {
@@ -280,7 +290,7 @@ enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
 	if (!r) {
 		ret = DUNE_FAULT_MAPERR;
 	} else if (!allowed(r->prot, error)) {
-		ret = DUNE_FAULT_ACCERR;
+		ret = not_allowed(mm, r, error);
 	} else if (r->flags & DUNE_R_CAREFUL) {
 		ret = careful_fault(mm, addr, error);
 	} else {

@@ -81,6 +81,9 @@ dune_gva_t dune_mm_place(struct dune_mm *mm, uint64_t len, uint64_t align,
  */
 void dune_mm_prefill(struct dune_mm *mm, dune_gva_t start, uint64_t len);
 
+/* Slot and entries for (what is left of) the vvar pages, region r. */
+int dune_mm_map_vvar(struct dune_mm *mm, const struct dune_region *r);
+
 /* Is a region a candidate for large pages? */
 bool dune_mm_wants_huge(uint32_t prot, uint32_t flags, uint64_t len);
 

@@ -92,6 +92,11 @@ int dune_mm_forked(struct dune_mm *mm);
  * may not, is told by who could (it is a constant of the running kernel).
  */
 int dune_mm_map_vdso(struct dune_mm *mm);
+/*
+ * In a forked child, before dune_vm_rebuild(): the new VM gets the vvar pages when
+ * the clock is read.
+ */
+void dune_mm_drop_vvar(struct dune_mm *mm);
 /* Bytes of the host's vvar pages; 0 when there are none or none are seen. */
 uint64_t dune_vvar_size(void);
 

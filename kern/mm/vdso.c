@@ -2,7 +2,8 @@
  * The vDSO: a copy of the host's code in the arena, and behind the guest's
  * entries the host's own vvar pages, at the same distance before it. So a
  * program's clock_gettime() reads the TSC and the host's clock parameters and
- * takes no exit.
+ * takes no exit but the first, which brings the vvar pages: their slot is one more
+ * to wait for in each process, and many never read the clock.
  */
 #include "kern/mm/internal.h"
 
@@ -126,24 +127,42 @@ static int map_vdso(struct dune_mm *mm, const char *vdso)
 	uint64_t vvar = mm->vvar_size, size = image_size(vdso);
 	char image[SIZE_MAX_PAGES * DUNE_PAGE_SIZE];
 	dune_gva_t at;
-	dune_gpa_t gpa;
 	int err;
 
 	if (!size || size > sizeof(image))
 		return -ENOTSUP;
 	memcpy(image, vdso, size);
 	patch_getcpu(image, size);
-	err = dune_vm_vvar(mm->vm, (void *)(vdso - vvar), vvar, &gpa);
-	if (err)
-		return err;
 	err = place(mm, image, vvar, size, &at);
-	if (err)
-		return err;
-	err = dune_pt_map_range(&mm->vm->pt, at, vvar, gpa, DUNE_PTE_U |
-				DUNE_PTE_A | DUNE_PTE_D | DUNE_PTE_NX);
 	if (!err)
 		mm->vdso = at + vvar;
 	return err;
+}
+
+int dune_mm_map_vvar(struct dune_mm *mm, const struct dune_region *r)
+{
+	const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
+	dune_gva_t at = mm->vdso - mm->vvar_size;
+	dune_gpa_t gpa;
+	int err = dune_vm_vvar(mm->vm, (void *)(vdso - mm->vvar_size),
+			       mm->vvar_size, &gpa);
+
+	return err ? err : dune_pt_map_range(&mm->vm->pt, r->start,
+					     r->end - r->start,
+					     gpa + (r->start - at),
+					     DUNE_PTE_U | DUNE_PTE_A |
+					     DUNE_PTE_D | DUNE_PTE_NX);
+}
+
+void dune_mm_drop_vvar(struct dune_mm *mm)
+{
+	bool forget;
+
+	if (!mm->vm->vvar_host)
+		return;
+	dune_pt_unmap(&mm->vm->pt, mm->vdso - mm->vvar_size, mm->vvar_size,
+		      &forget);
+	mm->vm->vvar_host = NULL;
 }
 
 int dune_mm_map_vdso(struct dune_mm *mm)

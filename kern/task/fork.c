@@ -83,6 +83,7 @@ static int child_vm(struct dune_task *t, const struct cpu_state *s,
 
 	pthread_mutex_init(&t->mm->lock, NULL);
 	t->vcpu = NULL;
+	dune_mm_drop_vvar(t->mm);
 	r = dune_vm_rebuild(vm);
 	if (!r)
 		r = dune_mm_forked(t->mm);

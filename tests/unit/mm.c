@@ -370,6 +370,14 @@ static void vdso(void **state)
 	assert_int_equal(dune_mm_fault(&mm, mm.vdso, PF_X), DUNE_FAULT_OK);
 	assert_int_equal(dune_mm_fault(&mm, mm.vdso, PF_W),
 			 DUNE_FAULT_ACCERR);
+	/* the pages behind it come with the first reading */
+	assert_int_equal(fake.vvar, 0);
+	assert_int_equal(entry(mm.vdso - P), 0);
+	assert_int_equal(dune_mm_fault(&mm, mm.vdso - P, PF_W),
+			 DUNE_FAULT_ACCERR);
+	assert_int_equal(dune_mm_fault(&mm, mm.vdso - P, PF_X),
+			 DUNE_FAULT_ACCERR);
+	assert_int_equal(dune_mm_fault(&mm, mm.vdso - P, 0), DUNE_FAULT_OK);
 	assert_int_equal(fake.vvar, mm.vvar_size);
 	assert_int_equal(entry(mm.vdso - mm.vvar_size) & DUNE_PTE_ADDR,
 			 0x7000000);
