@@ -35,7 +35,8 @@ static void child(int fd)
 
 int main(void)
 {
-	struct timespec ts = { 0, 50000000 }, rest;
+	/* longer than we take on any machine to stop who sleeps */
+	struct timespec ts = { 0, 500000000 }, rest;
 	long a[2];
 	int fds[2], st;
 	pid_t pid;
