@@ -136,7 +136,8 @@ int dune_image_check_process(const struct dune_image_process *p)
 	if (!in_guest(p->reg[REG_RIP]) || !in_guest(p->reg[REG_RSP]) ||
 	    p->fs_base >= USER_END || p->gs_base >= USER_END)
 		return damaged("registers");
-	if (p->brk < p->brk_start || p->brk >= GUEST_HI ||
+	if (!in_guest(p->brk_start) || !in_guest(p->brk) ||
+	    p->brk < p->brk_start ||
 	    !in_guest(p->mmap_top) || p->mmap_top % PAGE ||
 	    p->stack_top >= GUEST_HI || p->stack_low > p->stack_top)
 		return damaged("addresses");

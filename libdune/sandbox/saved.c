@@ -374,7 +374,20 @@ static int check_sum(const struct image *im)
 	return r;
 }
 
-static int read_image(struct image *im)
+/* Before anybody reads all of it: what is more could not be used. */
+static int check_size(const struct image *im,
+		      const struct dune_sandbox_options *o)
+{
+	uint64_t most = o->memory + o->heap + UNCOUNTED;
+
+	if (most < UNCOUNTED || im->head.size <= most)
+		return 0;
+	return dune_err(-ENOMEM, "saved sandbox: %llu MiB; raise the options "
+			"memory and heap",
+			(unsigned long long)im->head.size >> 20);
+}
+
+static int read_image(struct image *im, const struct dune_sandbox_options *o)
 {
 	struct stat st;
 	int r = check_file(im->fd);
@@ -385,6 +398,8 @@ static int read_image(struct image *im)
 	r = read_at(im->fd, &im->head, sizeof(im->head), 0);
 	if (!r)
 		r = dune_image_check_head(&im->head, st.st_size, build());
+	if (!r)
+		r = check_size(im, o);
 	if (r)
 		return r;
 	im->host = malloc(im->head.host);
@@ -394,8 +409,13 @@ static int read_image(struct image *im)
 	r = read_at(im->fd, im->host, im->head.host, sizeof(im->head));
 	if (!r)
 		r = check_sum(im);
-	return r ? r : dune_image_check_host(im->host, im->head.host,
-					     &im->parts);
+	if (!r)
+		r = dune_image_check_host(im->host, im->head.host, &im->parts);
+	if (!r && im->host->heap > o->heap)
+		r = dune_err(-ENOMEM, "saved sandbox: a transfer heap of %llu "
+			     "bytes; raise the option heap",
+			     (unsigned long long)im->host->heap);
+	return r;
 }
 
 /* ---- restoring ---- */
@@ -508,16 +528,16 @@ int dune_sandbox_restore(struct dune_engine *e, int fd,
 	int r;
 
 	*out = NULL;
-	r = read_image(&im);
+	r = dune_sandbox_prepare(e, options, &s);
+	if (r)
+		return r;
+	r = read_image(&im, &s->o);
 	if (!r)
-		r = dune_sandbox_prepare(e, options, &s);
-	if (!r) {
 		r = restore(s, &im);
-		if (r)
-			dune_sandbox_destroy(s);
-		else
-			*out = s;
-	}
+	if (r)
+		dune_sandbox_destroy(s);
+	else
+		*out = s;
 	free(im.host);
 	return r;
 }

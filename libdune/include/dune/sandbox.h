@@ -379,11 +379,12 @@ DUNE_API int dune_sandbox_save(struct dune_sandbox *box, int fd);
  * A sandbox as it was saved, with that as its snapshot: reset and clone work, and
  * functions, addresses, heap blocks have their values of then; objects are
  * looked up by dune_sandbox_object(). fd: open for reading. Options are as for
- * dune_sandbox_create(), but for `heap`, which is the file's: what a plugin may
- * do is never in the file, which may come from anybody. Callbacks that the plugin
+ * dune_sandbox_create(), but `heap` is the most that the file's may have: what a
+ * plugin may do is never in the file, which may come from anybody. Callbacks that the plugin
  * imports fail with -ENOSYS until dune_sandbox_callbacks() has named them again.
  * -EINVAL: not a saved sandbox, another build's, a damaged one; -ENOTSUP: from a
- * machine of another kind; -ENOMEM: the option memory; others as for create.
+ * machine of another kind; -ENOMEM: the options memory, heap; others as for
+ * create.
  */
 DUNE_API int dune_sandbox_restore(struct dune_engine *engine, int fd,
 				  const struct dune_sandbox_options *options,

@@ -39,7 +39,7 @@ int set_up(int x)
 	big[2 << 20] = x;
 	heap_block = malloc(300000);
 	memset(heap_block, x, 300000);
-	mapped = mmap(NULL, 5 << 20, PROT_READ | PROT_WRITE,
+	mapped = mmap(NULL, 20 << 20, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mapped[3 << 20] = x;
 	hidden = mmap(NULL, 8192, PROT_READ | PROT_WRITE,

@@ -56,14 +56,19 @@ static int save_to(struct dune_sandbox *box, const char *to)
 	return r;
 }
 
-static int restore_from(const char *from, struct dune_sandbox **box)
+static int restore_with(struct dune_sandbox_options o, const char *from,
+			struct dune_sandbox **box)
 {
-	struct dune_sandbox_options o = OPTIONS(.callers = 2);
 	int fd = open(from, O_RDONLY), r;
 
 	r = dune_sandbox_restore(engine, fd, &o, box);
 	close(fd);
 	return r;
+}
+
+static int restore_from(const char *from, struct dune_sandbox **box)
+{
+	return restore_with(OPTIONS(.callers = 2), from, box);
 }
 
 /* ---- the first process ---- */
@@ -297,8 +302,14 @@ static void forgeries(void)
 {
 	uint64_t process = word_at(HEAD(process));
 	size_t region = process + sizeof(struct dune_image_process);
+	struct dune_sandbox *box;
 
 	IS(try_file(size), 0);
+	/* the options' limits are not the file's to set */
+	IS(restore_with(OPTIONS(.heap = 4096), path, &box), -ENOMEM);
+	CHECK(strstr(dune_errmsg(), "option heap"));
+	IS(restore_with(OPTIONS(.memory = 16 << 20), path, &box), -ENOMEM);
+	CHECK(strstr(dune_errmsg(), "option memory"));
 	IS(try_word(HEAD(version), 99 | sizeof(struct dune_image_head) << 32),
 	   -EINVAL);
 	CHECK(strstr(dune_errmsg(), "format 99"));
