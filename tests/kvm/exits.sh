@@ -50,3 +50,10 @@ if [ "$status" = 0 ] && [ "$n" -gt 10000 ]; then
 else
 	not_ok 'an exit for each call without a proxy' "status $status, $n exits"
 fi
+
+# Who waits costs nothing: hardly an exit more for two seconds more.
+exits sleep 1
+[ "$n" != unknown ] || n=0
+asleep=$((n + 5))
+exits sleep 3
+at_most 'exits of a longer sleep' "$asleep"
