@@ -7,16 +7,12 @@
 
 int dune_gc_track(void *va, size_t len)
 {
-	int r;
-
 	if (!dune_in_dune_mode())
 		return -EPERM;
 	if (((uint64_t)va | len) & ~DUNE_PAGE_MASK)
 		return -EINVAL;
 	__atomic_store_n(&dune_self.tracking, true, __ATOMIC_SEQ_CST);
-	dune_vm_log_start();
-	r = dune_vm_fill(pgroot, va, len);
-	return r ? r : dune_vm_split(pgroot, va, len);
+	return dune_vm_split(pgroot, va, len);
 }
 
 /* Not large leaves split on the way: that is dune_gc_track()'s. */

@@ -1,6 +1,6 @@
 /*
- * The guest's part of virtual soft-dirty (kern/self/softdirty.h): bits have to be
- * cleared by the guest, whose changes of its tables a software KVM notices.
+ * The guest's part of virtual soft-dirty (kern/self/softdirty.h): bits are
+ * cleared as dune_gc_scan() does it.
  */
 #include "libdune/guest.h"
 
@@ -17,7 +17,6 @@ void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
 {
 	struct dune_gc_range all = { .len = USER_LAST + 1 };
 
-	dune_vm_log_start();
 	dune_vm_scan_ranges(dune_vm_main(), &all, 1, DUNE_SCAN_DIRTY |
 			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT);
 	pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);

@@ -325,9 +325,8 @@ long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
 
 /*
  * vmlog.c: dirty bits that are cleared so that a KVM that shadows tables has
- * little to do. start: somebody is going to; tries whether it works, once.
+ * little to do.
  */
-void dune_vm_log_start(void);
 struct dune_cleared {
 	bool any;
 	struct dune_windows windows;	/* of pages */

@@ -333,9 +333,17 @@ static int split(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 	return dune_walk(&sub);
 }
 
+static int split_already(struct dune_walk *w, ptent_t *e, uint64_t va,
+			 unsigned int n)
+{
+	(void)w, (void)e, (void)va, (void)n;
+	return 0;
+}
+
 int dune_vm_split(ptent_t *root, void *va, size_t len)
 {
 	struct dune_walk w = { .root = root, .visit = split,
+			       .table = split_already,
 			       .flags = DUNE_WALK_FILL };
 	int r;
 

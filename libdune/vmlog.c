@@ -72,16 +72,18 @@ static bool works(void)
 	return dune_pte_load(e) & PTE_D;
 }
 
-void dune_vm_log_start(void)
+/* Does it work here? The first who asks finds out; others do without it. */
+static bool ready(void)
 {
 	uint32_t state = UNTRIED;
 
 	if (!dune_vms->ops.alias ||
 	    !__atomic_compare_exchange_n(&dune_vms->log, &state, TRYING, false,
-					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		return;
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return state == YES;
 	state = !dune_vms->ops.alias() && works() ? YES : NO;
 	__atomic_store_n(&dune_vms->log, state, __ATOMIC_RELEASE);
+	return state == YES;
 }
 
 struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
@@ -90,8 +92,7 @@ struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
 	const struct dune_tdesc *d = dune_root_desc(root);
 
 	/* A view has entries of its own, and is flushed with the rest. */
-	if (__atomic_load_n(&dune_vms->log, __ATOMIC_ACQUIRE) != YES ||
-	    !d || d->view)
+	if (!d || d->view || !ready())
 		return NULL;
 	begin(c);
 	return c;

@@ -24,7 +24,7 @@ void dune_softdirty_opened(const struct dune_call *c, int fd);
 /*
  * Serves a read of pagemap or a write to clear_refs: true, with the result in
  * *ret. *clear: when that is in u.rax, the guest has to clear dirty bits, by
- * dune_self_upcall(): a software KVM does not notice it if we do.
+ * dune_self_upcall(): the way to do that on any KVM is libdune's.
  */
 bool dune_softdirty_call(const struct dune_call *c, long *ret, bool *clear);
 

@@ -11,7 +11,12 @@
  * All of it is about the main root, the process as libc sees it, and about
  * threads in Dune mode: what a thread outside it writes is not seen.
  *
- * What the calls cost where: dune_caps(), exits_edit and exits_flush.
+ * What the calls cost where: dune_caps(), exits_flush. Reading dirty bits is
+ * loads from memory on any KVM. Clearing them, and the first write to a page
+ * after it, depend on nested_paging (hardware: nothing but the stores and a
+ * flush): without it KVM takes the right to write from each cleared page, one
+ * exit a scan that clears anything and some 0.1 us a page, and the first
+ * write to it is a fault inside KVM, 2 to 4 us.
  *
  * Functions are for threads in Dune mode (-EPERM elsewhere), thread-safe, not
  * for signal handlers but where it is said; errors are negative errno values.
@@ -36,7 +41,10 @@ extern "C" {
  * Always told as dirty: what was mapped anew (mmap, mremap, brk), or lost its
  * contents (MADV_DONTNEED), since the last clear. Memory that is mapped anew may
  * be one larger page again; tracking it again makes it exact again.
- * -EINVAL, -ENOMEM.
+ *
+ * len may be 0: then only the system calls are. Costs a look at each 2 MiB where
+ * there is nothing to be made; much more for the first time.
+ * -EINVAL: not aligned, wraps around. -ENOMEM: no table page is left.
  */
 DUNE_API int dune_gc_track(void *va, size_t len);
 
@@ -54,7 +62,7 @@ struct dune_gc_range {
  * in Dune mode, done when the call returns: a write that begins after that sets
  * its bit. A write that another thread makes during the call may be in this
  * bitmap or in the next, and is never in neither.
- * Returns the sum of pages, or -EINVAL.
+ * Returns the sum of pages, or -EINVAL. A range with len 0 has none.
  */
 DUNE_API long dune_gc_scan(struct dune_gc_range *range, size_t n, int flags);
 

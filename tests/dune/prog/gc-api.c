@@ -62,6 +62,8 @@ static void test_scan(void)
 
 	CHECK(dune_gc_track(mem, N * PAGE + 1) == -EINVAL);
 	OK(dune_gc_track(mem, N * PAGE));
+	/* nothing of nothing */
+	OK(dune_gc_track(mem, 0));
 	CHECK(scan(DUNE_SCAN_DIRTY) == N);
 	scan(DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR);
 	for (round = 0; round < 5; round++) {
@@ -176,12 +178,39 @@ static void test_move(void)
 		{ mem + 40 * PAGE, to, PAGE },
 		{ mem + 42 * PAGE, to + PAGE, PAGE },
 	};
+	struct dune_gc_range r = { to, 8 * PAGE, bits[1], 0 };
 
 	to[0] = to[PAGE] = 0;
 	mem[40 * PAGE] = 40;
 	mem[42 * PAGE] = 42;
 	OK(dune_vm_move(pgroot, m, 2));
 	CHECK(to[0] == 40 && to[PAGE] == 42);
+	/* its dirty bit is where it is now */
+	OK(dune_gc_track(to, 8 * PAGE));
+	CHECK(dune_gc_scan(&r, 1, DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR) >= 2);
+	CHECK(dune_gc_scan(&r, 1, DUNE_SCAN_DIRTY) == 0);
+	to[PAGE] = 43;
+	CHECK(dune_gc_scan(&r, 1, DUNE_SCAN_DIRTY) == 1 && bits[1][0] == 2);
+}
+
+/* Bits of larger pages, which nobody has asked to be split. */
+static void test_large(void)
+{
+	const size_t large = 512 * PAGE;
+	char *p = pages(4 * 512), *at = p + large - (uintptr_t)p % large;
+	struct dune_gc_range r = { at, 2 * large, NULL, 0 };
+	const int clear = DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR;
+	int i;
+
+	at[0] = at[large] = 1;
+	CHECK(dune_gc_scan(&r, 1, clear) > 0);
+	for (i = 0; i < 3; i++) {
+		CHECK(dune_gc_scan(&r, 1, clear) == 0);
+		at[large + i * PAGE] = 1;
+		at[large + (i + 1) * PAGE] = 1;
+		CHECK(dune_gc_scan(&r, 1, clear) > 0);
+	}
+	CHECK(!munmap(p, 4 * 512 * PAGE));
 }
 
 /* ---- the world stopped ---- */
@@ -255,41 +284,54 @@ static void test_stop(void)
 	OK(dune_gc_resume());
 }
 
-/* Nothing is lost between a writer and who scans while it writes. */
-static atomic_int rounds;
+/* Nothing is lost between writers and who scans while they write. */
+#define WRITERS	2
+
+static atomic_int written;	/* writers that are done */
+
+struct word {
+	int of[WRITERS];
+};
+
+static struct word *word(unsigned int i)
+{
+	return (struct word *)(mem + (500 + i) * PAGE);
+}
 
 static void *writer(void *arg)
 {
-	int n = times(300, 40), i;
+	int n = times(300, 40), me = (int)(intptr_t)arg, i, round;
 
-	(void)arg;
-	for (rounds = 0; rounds < n; rounds++)
+	for (round = 0; round < n; round++)
 		for (i = 0; i < 64; i++)
-			((volatile int *)(mem + (500 + i) * PAGE))[0]++;
+			((volatile struct word *)word(i))->of[me]++;
+	written++;
 	return NULL;
 }
 
 static void test_concurrent(void)
 {
-	static int copy[64];
-	unsigned int i;
-	pthread_t t;
+	static struct word copy[64];
+	pthread_t t[WRITERS];
+	unsigned int i, k;
 	bool last;
 
-	for (i = 0; i < 64; i++)
-		*(int *)(mem + (500 + i) * PAGE) = copy[i] = 0;
+	memset(mem + 500 * PAGE, 0, 64 * PAGE);
 	scan(DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR);
-	CHECK(!pthread_create(&t, NULL, writer, NULL));
+	for (k = 0; k < WRITERS; k++)
+		CHECK(!pthread_create(&t[k], NULL, writer,
+				      (void *)(intptr_t)k));
 	do {
-		last = rounds == times(300, 40);
+		last = written == WRITERS;
 		scan(DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR);
 		for (i = 0; i < 64; i++)
 			if (bit(bits[0], 500 + i))
-				copy[i] = *(int *)(mem + (500 + i) * PAGE);
+				copy[i] = *word(i);
 	} while (!last);
-	CHECK(!pthread_join(t, NULL));
-	for (i = 0; i < 64; i++)
-		CHECK(copy[i] == times(300, 40));
+	for (k = 0; k < WRITERS; k++)
+		CHECK(!pthread_join(t[k], NULL));
+	for (i = 0; i < 64 * WRITERS; i++)
+		CHECK(copy[i / WRITERS].of[i % WRITERS] == times(300, 40));
 }
 
 int main(void)
@@ -305,6 +347,7 @@ int main(void)
 	test_stop();
 	test_concurrent();
 	test_move();
+	test_large();
 	say("collected\n");
 	return 0;
 }
