@@ -43,7 +43,7 @@
 /* So long it looks for the next call. */
 #define LOOK		(100 * US)
 /* Between two looks at the clock. */
-#define LOOKS		64
+#define LOOKS		512
 /* So often the entry code looks for the answer: some 50 us. */
 #define SPINS		2000
 /* On one CPU nobody answers while it looks. */
@@ -52,11 +52,12 @@
 #define ANSWERS		128
 /* Which of the served calls count for the rewriting of sites. */
 #define SAMPLE		16
-/* A waking that served so many calls did pay. */
-#define PAID		32
+/* A call served is worth so much of the proxy's time, by what exits cost. */
+#define WORTH_SOFT	(100 * US)
+#define WORTH_HARD	(10 * US)
 #define PAUSE_MIN	(2 * MS)
 #define PAUSE_MAX	(1000 * MS)
-/* Declined in a row, or too late: something else is going on. */
+/* Declined in a row: something else is going on. */
 #define IN_VAIN		8
 
 #define HOST_STACK	(256 * 1024)
@@ -75,6 +76,7 @@ static struct gate {
 	bool started, closed;
 	bool forced;			/* --exitless=on */
 	bool alone;			/* there is one CPU */
+	uint64_t worth;			/* of a call, ns */
 	unsigned int streak;		/* that wakes it now */
 	uint64_t pause, not_before;
 	struct dune_task task;		/* as whom it makes calls */
@@ -98,8 +100,10 @@ static struct dune_vcpu *vcpu_of(struct port *p)
 /* What a waking has come to so far. */
 struct waking {
 	uint64_t served;
+	unsigned int late;		/* served too late, so by an exit */
 	unsigned int declined;		/* in a row */
-	long switches;			/* involuntary ones, at its start */
+	uint64_t cpu;			/* ns the thread had run at its start */
+	long switches;			/* and involuntary switches */
 };
 
 static bool serve_port(struct port *p, struct waking *w)
@@ -151,11 +155,16 @@ static void open_all(bool open)
 	}
 }
 
-static long switches(void)
+/* Time that this thread has run, and how often others took its CPU. */
+static uint64_t cpu_time(long *switches)
 {
 	struct rusage r;
 
-	return getrusage(RUSAGE_THREAD, &r) ? 0 : r.ru_nivcsw;
+	if (getrusage(RUSAGE_THREAD, &r))
+		memset(&r, 0, sizeof(r));
+	*switches = r.ru_nivcsw;
+	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000 * MS +
+	       (r.ru_utime.tv_usec + r.ru_stime.tv_usec) * US;
 }
 
 static uint32_t late(void)
@@ -173,12 +182,29 @@ static uint32_t late(void)
 	return sum;
 }
 
-/* Is something against going on, other than that no calls come? */
-static bool in_vain(const struct waking *w)
+static struct waking begin(void)
 {
-	return !gate.forced &&
-	       (w->declined >= IN_VAIN || late() >= IN_VAIN ||
-		switches() != w->switches);
+	struct waking w = { 0 };
+
+	w.cpu = cpu_time(&w.switches);
+	late();
+	return w;
+}
+
+/*
+ * Has it not paid so far? Calls that were declined or waited for in vain cost
+ * the guest; and others need the CPU if they took it.
+ */
+static bool in_vain(struct waking *w, bool ends)
+{
+	long switches;
+	uint64_t cpu = cpu_time(&switches) - w->cpu;
+
+	w->late += late();
+	if (w->declined >= IN_VAIN)
+		return true;
+	return (ends || w->late || switches != w->switches) &&
+	       w->served * gate.worth < cpu + w->late * gate.worth;
 }
 
 /* Serves while calls keep coming. */
@@ -203,7 +229,7 @@ static void serve_all(struct waking *w)
 		t = now();
 		if (any)
 			last = t;
-	} while (t - last < LOOK && !in_vain(w) &&
+	} while (t - last < LOOK && (gate.forced || !in_vain(w, false)) &&
 		 !__atomic_load_n(&gate.closed, __ATOMIC_ACQUIRE));
 }
 
@@ -227,11 +253,11 @@ static void pass_on(void)
 }
 
 /* What the next waking needs, by what this one came to. */
-static void learn(const struct waking *w)
+static void learn(struct waking *w)
 {
 	if (gate.forced)
 		return;
-	if (w->served >= PAID && w->declined < IN_VAIN) {
+	if (!in_vain(w, true)) {
 		gate.streak = STREAK;
 		gate.pause = PAUSE_MIN;
 		return;
@@ -255,9 +281,8 @@ static void *proxy_main(void *arg)
 				NULL, NULL, 0);
 			pass_on();
 		}
-		w = (struct waking){ .switches = switches() };
+		w = begin();
 		if (!__atomic_load_n(&gate.closed, __ATOMIC_ACQUIRE)) {
-			late();
 			open_all(true);
 			serve_all(&w);
 			open_all(false);
@@ -374,6 +399,8 @@ void dune_gate_attach(struct dune_task *t)
 		gate.streak = STREAK;
 		gate.pause = PAUSE_MIN;
 		gate.alone = one_cpu();
+		gate.worth = t->vcpu->vm->kind.native_ring0 ? WORTH_HARD :
+							      WORTH_SOFT;
 		gate.forced = t->proc->policy->exitless == DUNE_EXITLESS_ON;
 	}
 	if (gate.forced && possible(t))

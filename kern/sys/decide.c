@@ -50,7 +50,8 @@ long dune_sys_check_args(int fd_base, const struct dune_call *call)
 	const struct dune_sysrow *row = &dune_systable[call->nr];
 	long ret = 0;
 
-	for (int i = 0; i < 6 && !ret; i++)
+	/* rows have no gaps */
+	for (int i = 0; i < 6 && row->arg[i].kind != DUNE_A_NONE && !ret; i++)
 		ret = check_arg(fd_base, &row->arg[i], call, call->arg[i]);
 	return ret;
 }

@@ -39,18 +39,25 @@ static bool names_path(const struct dune_sysrow *row)
 }
 
 /* Handlers get a copy, the original is for --trace. */
-long dune_sys_serve(struct dune_task *task, struct dune_call *call)
+static long emulate(struct dune_task *task, struct dune_call *call)
 {
 	struct dune_call copy = *call;
+	long ret = call->row->handler(task, &copy);
+
+	call->violation = copy.violation;
+	return ret;
+}
+
+long dune_sys_serve(struct dune_task *task, struct dune_call *call)
+{
 	long ret;
 
 	if (call->row->action == DUNE_DO_FORWARD)
 		ret = dune_forward_call(call);
 	else
-		ret = call->row->handler(task, &copy);
+		ret = emulate(task, call);
 	if (call->row->flags & DUNE_F_CLOSES)
 		dune_fdtype_closed(call);
-	call->violation = copy.violation;
 	/* Landlock's answer and a file mode's are the same number. */
 	if (ret == -EACCES && !call->violation && names_path(call->row))
 		call->violation = "no --ro or --rw rule, or the file's mode";

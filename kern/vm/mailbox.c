@@ -124,8 +124,11 @@ void dune_mailbox_serve(struct dune_vcpu *c, bool served)
 
 void dune_mailbox_open(struct dune_vcpu *c, bool open)
 {
-	SET(c->box->spins, c->box_spins);
-	SET(c->box->open, open);
+	/* mostly it is: no need to take the line from the guest's CPU */
+	if (GET(c->box->spins) != c->box_spins)
+		SET(c->box->spins, c->box_spins);
+	if (GET(c->box->open) != open)
+		SET(c->box->open, open);
 }
 
 void dune_mailbox_identity(struct dune_vcpu *c, uint32_t pid, uint32_t tid)
@@ -252,8 +255,11 @@ static enum dune_exit posted(struct dune_vcpu *c, bool waited)
 
 	if (state == DUNE_BOX_DONE)
 		return answered(c);
-	if (state == DUNE_BOX_POSTED && waited)
+	if (state == DUNE_BOX_POSTED && waited) {
+		/* nobody is looking: until the proxy comes and opens it */
+		SET(c->box->open, 0);
 		__atomic_fetch_add(&c->box_late, 1, __ATOMIC_RELAXED);
+	}
 	SET(c->box->state, DUNE_BOX_FREE);
 	c->u.rax = GET(c->box->nr);
 	caller(c, GET(c->box->rip), GET(c->box->rflags));

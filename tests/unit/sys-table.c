@@ -45,6 +45,18 @@ static void rows_are_whole(void **state)
 	}
 }
 
+/* What is checked ends with the first argument that is none. */
+static void arguments_have_no_gaps(void **state)
+{
+	(void)state;
+	for (long nr = 0; nr < DUNE_NR_MAX; nr++)
+		for (int i = 1; i < 6; i++)
+			if (dune_systable[nr].arg[i].kind != DUNE_A_NONE)
+				assert_int_not_equal(
+					dune_systable[nr].arg[i - 1].kind,
+					DUNE_A_NONE);
+}
+
 static bool pointer(const struct dune_argspec *a)
 {
 	return a->kind >= DUNE_A_PATH && a->kind <= DUNE_A_INOUT;
@@ -158,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_number_has_a_row),
 		TEST(rows_are_whole),
+		TEST(arguments_have_no_gaps),
 		TEST(no_row_lets_a_pointer_outside_pass),
 		TEST(no_row_lets_our_descriptors_pass),
 		TEST(names),
