@@ -56,7 +56,8 @@ int dune_image_check_head(const struct dune_image_head *h, uint64_t file_size,
 				"are there; save it again",
 				(unsigned long long)file_size,
 				(unsigned long long)h->size);
-	if (h->zero || h->host % 8 || h->host < sizeof(struct dune_image_host) ||
+	if (h->zero || h->host % 8 ||
+	    h->host < sizeof(struct dune_image_host) ||
 	    h->host > DUNE_IMAGE_HOST_MAX || h->process % 8 ||
 	    h->size < sizeof(*h) + h->host || h->process > h->size ||
 	    h->process < sizeof(*h) + h->host)

@@ -9,10 +9,10 @@
  *     each region with its runs, and a region of zeroes
  *
  * A run is its address, its length and the pages themselves; one of no length
- * is the last. Pages of zeroes are not there. All parts are multiples of 8 bytes.
+ * is the last. Pages of zeroes are not there. All parts are multiples of 8.
  *
- * Whoever reads one believes nothing: the checks here are pure, take copies, and
- * are for host and monitor. What is in the pages is the guest's business.
+ * Whoever reads one believes nothing: the checks here are pure, take copies,
+ * and are for host and monitor. What is in the pages is the guest's business.
  */
 #ifndef DUNE_SANDBOX_IMAGE_H
 #define DUNE_SANDBOX_IMAGE_H

@@ -118,7 +118,9 @@ struct dune_saved_at {
 	uint64_t at;
 };
 
-/* All on the keeper's thread. saved: NULL, or what its first process will be. */
+/*
+ * All on the keeper's thread. saved: NULL, or what its first process will be.
+ */
 int dune_family_create(struct dune_engine *e,
 		       const struct dune_sandbox_options *o,
 		       const char *rules, const struct dune_saved_at *saved,
@@ -296,6 +298,16 @@ void dune_snapshot_put(struct dune_engine *e, struct dune_snapshot *n);
 int dune_snapshot_adopt(struct dune_sandbox *s, struct dune_snapshot *n);
 /* A fork of the sandbox's snapshot, ready; the next one is made ahead. */
 int dune_snapshot_take(struct dune_sandbox *s, struct dune_box **out);
+
+/* ---- saved.c, restored.c ---- */
+
+/* Code and data of libraries in a file, which no limit counts. */
+#define DUNE_SAVED_UNCOUNTED (1ul << 30)
+
+/* Which programs wrote a process, and must go on with it. */
+uint64_t dune_saved_build(void);
+/* Is it a regular file? -EINVAL. */
+int dune_saved_check(int fd);
 
 /* shell.c: an empty box for s; -ENOENT or another error: there is none. */
 int dune_shell_take(struct dune_sandbox *s, struct dune_box **out);

@@ -1,7 +1,7 @@
 /*
- * The monitor makes a process of a saved one. It is behind its walls already, and
- * the file is anybody's: each piece is copied, checked, and goes in by the calls
- * that check what guests ask for.
+ * The monitor makes a process of a saved one. It is behind its walls already,
+ * and the file is anybody's: each piece is copied, checked, and goes in by the
+ * calls that check what guests ask for.
  */
 #include "libdune/sandbox/frozen.h"
 

@@ -1,6 +1,6 @@
 /*
- * The monitor writes its guest into a pipe: registers, signals, regions, and the
- * pages that are not zero. The host (saved.c) checks and stores what comes.
+ * The monitor writes its guest into a pipe: registers, signals, regions, and
+ * the pages that are not zero. The host (saved.c) checks and stores what comes.
  */
 #include "libdune/sandbox/frozen.h"
 
