@@ -1,4 +1,4 @@
-/* Peers of sandboxes: this program again, in bubblewrap with a seccomp filter. */
+/* A peer of sandboxes: this program again, in bubblewrap with a filter. */
 #include <errno.h>
 #include <seccomp.h>
 #include <stdio.h>

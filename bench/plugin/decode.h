@@ -22,13 +22,13 @@ int make_image(struct image *im, enum format format, uint32_t width,
  * Ways to decode. Each leaves pixels that are this process's own, for free(),
  * or fails with a negative errno.
  */
-int decode_native(struct image *im);	/* a function call */
-int decode_futex(struct image *im);	/* a process: shared memory, futexes */
+int decode_native(struct image *im);	/* a call */
+int decode_futex(struct image *im);	/* a process: shared memory */
 int decode_pipe(struct image *im);	/* a process: two pipes */
-int decode_wrapped(struct image *im);	/* the same in bubblewrap, seccomp */
-int decode_fork(struct image *im);	/* a process for each image */
+int decode_wrapped(struct image *im);	/* that in bubblewrap */
+int decode_fork(struct image *im);	/* a process an image */
 int decode_box(struct image *im);	/* a sandbox: QOI only */
-int decode_box_reset(struct image *im);	/* and a reset after each image */
+int decode_box_reset(struct image *im);	/* reset after each */
 int decode_wasm(struct image *im);	/* QOI only */
 
 /* Memory for the pixels of a QOI file, whose header is checked. */

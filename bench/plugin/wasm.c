@@ -1,7 +1,7 @@
 /*
- * The kernel as wasm, and that as C by wasm2c: checks are compiled in, and what is
- * beyond its memory are pages that trap. The trap handler is set once: a
- * trap ends this program.
+ * The kernel as wasm, and that as C by wasm2c. What is beyond its memory are
+ * pages that trap; nothing is set up to go on from there, which would cost
+ * some of each call.
  */
 #include <errno.h>
 #include <stdlib.h>
