@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -287,6 +288,24 @@ static int wait_answer(struct dune_sandbox *s, struct dune_lane *l,
 }
 
 /*
+ * The first lane's thread, which is the process's, to any CPU but this one: it is
+ * about to look for turns, and so is the caller.
+ */
+static void go_apart(const struct dune_box *b)
+{
+	cpu_set_t all, others;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || sched_getaffinity(b->pid, sizeof(all), &all))
+		return;
+	others = all;
+	CPU_CLR(cpu, &others);
+	if (CPU_COUNT(&others) &&
+	    !sched_setaffinity(b->pid, sizeof(others), &others))
+		sched_setaffinity(b->pid, sizeof(all), &all);
+}
+
+/*
  * Hands the turn over and takes the answer, the first cache line of it. Copied
  * once; nothing of it is read again. inside: a callback's result goes over.
  */
@@ -304,6 +323,8 @@ static int turn(struct dune_sandbox *s, int lane, struct dune_box *b,
 	woken = __atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED);
 	t = p->hot ? 0 : now(CLOCK_MONOTONIC);
 	slot->to_guest.looks = dune_pace_post(p, woken, inside, t);
+	if (t && p->hot && p->apart && lane == 0)
+		go_apart(b);
 	__atomic_exchange_n(&slot->to_guest.seq, seq, __ATOMIC_SEQ_CST);
 	woken = __atomic_load_n(&slot->guest_sleeps, __ATOMIC_RELAXED);
 	if (woken) {

@@ -10,7 +10,7 @@
 #define CLOSE_INSIDE	(1000 * US)
 /* A hot phase with so many turns did pay: each saved a sleep and a waking. */
 #define PAID		4
-#define NEED_MAX	255
+#define NEED_MAX	7
 /* Waits longer than that are slept through: a waking is then a few percent. */
 #define WAIT_MAX	(1000 * US)
 /* What is looked on top of twice the average: awake, woken. */
@@ -58,6 +58,9 @@ uint8_t dune_pace_post(struct dune_pace *p, bool asleep, bool inside,
 	if (p->streak++ < p->need)
 		return 0;
 	p->hot = true;
+	/* as they are, they may stay on one CPU for ever */
+	p->apart = p->need > 0;
+	p->vain = false;
 	p->hits = 0;
 	p->looks = lesser((2 * gap + EXTRA) / DUNE_CH_LOOK, UINT8_MAX);
 	return p->looks;
@@ -83,6 +86,7 @@ void dune_pace_quick(struct dune_pace *p, bool woken)
 
 	l->wait -= l->wait / 8;
 	l->step = 0;
+	p->vain = false;
 }
 
 void dune_pace_waited(struct dune_pace *p, bool woken, uint64_t ns,
@@ -95,6 +99,7 @@ void dune_pace_waited(struct dune_pace *p, bool woken, uint64_t ns,
 		return;
 	l->step = slept ? lesser(2 * l->step + 1, SKIP_MAX) : 0;
 	l->skip = l->step;
-	if (slept && p->hot)
+	if (slept && p->hot && p->vain)
 		cool_down(p);
+	p->vain = slept;
 }

@@ -23,6 +23,8 @@ struct dune_pace {
 	uint8_t looks;		/* so long: channel.h */
 	uint16_t need;		/* close turns before one makes it hot */
 	uint16_t streak;	/* of them so far */
+	bool apart;		/* began with the guest to go elsewhere */
+	bool vain;		/* the latest wait's look was, while hot */
 	uint32_t hits;		/* while hot: turns that found it awake */
 	uint32_t gap;		/* ns to the host's next turn: average */
 	uint64_t answered;	/* the user's, unless hot: when the latest

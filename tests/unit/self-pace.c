@@ -62,15 +62,33 @@ static void looking_that_does_not_pay_is_tried_less_often(void **state)
 	for (int i = 0; i < 10000; i++)
 		hot += turn(&p, &t, US, true, false) > 0;
 	assert_true(hot > 10);
-	assert_true(hot < 100);
+	assert_true(hot < 10000 / 8);
 	/* once it pays it is tried at once again */
 	while (!turn(&p, &t, US, true, false))
 		;
+	assert_true(p.apart);
 	for (int i = 0; i < 10; i++)
 		turn(&p, &t, US, false, false);
 	turn(&p, &t, US, true, false);
 	assert_false(p.hot);
 	assert_true(turn(&p, &t, US, true, false) > 0);
+	assert_false(p.apart);
+}
+
+/* Whoever waits may lose its CPU once. */
+static void one_look_in_vain_ends_no_hot_phase(void **state)
+{
+	struct dune_pace p = { .hot = true };
+
+	(void)state;
+	dune_pace_waited(&p, false, 90 * US, 50 * US, true);
+	dune_pace_waited(&p, false, 90 * US, 0, true);
+	assert_true(p.hot);
+	dune_pace_quick(&p, false);
+	dune_pace_waited(&p, false, 90 * US, 50 * US, true);
+	assert_true(p.hot);
+	dune_pace_waited(&p, false, 90 * US, 50 * US, true);
+	assert_false(p.hot);
 }
 
 static void one_cpu_is_no_place_to_look(void **state)
@@ -143,6 +161,7 @@ int main(void)
 		cmocka_unit_test(calls_far_apart_never_make_the_guest_look),
 		cmocka_unit_test(the_second_of_two_close_calls_does),
 		cmocka_unit_test(looking_that_does_not_pay_is_tried_less_often),
+		cmocka_unit_test(one_look_in_vain_ends_no_hot_phase),
 		cmocka_unit_test(one_cpu_is_no_place_to_look),
 		cmocka_unit_test(the_host_looks_as_long_as_answers_take),
 		cmocka_unit_test(a_guest_without_a_cpu_is_not_looked_for),
