@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,16 +21,15 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "kern/layout.h"
-#include "kern/mm/uaccess.h"
 #include "kern/report/report.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/numbers.h"
 #include "kern/sys/stats.h"
 #include "kern/task/task.h"
+#include "tests/unit/catch-faults.h"
 
 #define GUEST		0x200000000000ul
 #define GUEST_SIZE	(4 * DUNE_PAGE_SIZE)
@@ -223,31 +221,15 @@ long dune_own_call(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 	abort();
 }
 
-static void on_fault(int sig, siginfo_t *info, void *ctx)
-{
-	greg_t *rip = &((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
-	uintptr_t to = dune_uaccess_fixup(*rip);
-
-	(void)info;
-	if (to)
-		*rip = to;
-	else
-		signal(sig, SIG_DFL);
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct sigaction sa = { .sa_sigaction = on_fault,
-				.sa_flags = SA_SIGINFO };
-
 	(void)argc;
 	(void)argv;
 	if (mmap((void *)GUEST, GUEST_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
 	    MAP_FAILED)
 		abort();
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
+	catch_faults();
 	dune_policy_init(&policy);
 	policy.trace = true;
 	pthread_mutex_init(&proc.lock, NULL);

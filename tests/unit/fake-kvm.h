@@ -14,9 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <ucontext.h>
-#include "kern/mm/uaccess.h"
 #include "kern/vm/vm.h"
+#include "tests/unit/catch-faults.h"
 
 #define P	DUNE_PAGE_SIZE
 #define R	PROT_READ
@@ -88,26 +87,10 @@ static void *table(void *ctx, dune_gpa_t gpa)
 	return dune_vm_table_host(ctx, gpa);
 }
 
-static void handler(int sig, siginfo_t *info, void *ctx)
-{
-	greg_t *rip = &((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
-	uintptr_t to = dune_uaccess_fixup(*rip);
-
-	(void)info;
-	if (to)
-		*rip = to;
-	else
-		signal(sig, SIG_DFL);
-}
-
 /* In the test's body, for cmocka sets handlers too. */
 static void begin_vm(void)
 {
-	struct sigaction sa = { .sa_sigaction = handler,
-				.sa_flags = SA_SIGINFO };
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
+	catch_faults();
 	memset(&vm, 0, sizeof(vm));
 	vm.pt = (struct dune_pt){ .alloc = alloc, .host = table, .ctx = &vm };
 	assert_int_equal(dune_pt_init(&vm.pt), 0);

@@ -283,4 +283,28 @@ static inline ptent_t *entry_at(ptent_t *root, uint64_t va)
 	return e;
 }
 
+/* ---- what a suite begins and ends a test with ---- */
+
+#define VA(x)	((void *)(x))
+
+static inline int tables_setup(void **state)
+{
+	(void)state;
+	return fake_start(DUNE_VMF_GB);
+}
+
+static inline int tables_teardown(void **state)
+{
+	(void)state;
+	assert_int_equal(fake.held, 0);
+	assert_int_equal(dune_vms->lock, 0);
+	fake_stop();
+	return 0;
+}
+
+static inline void forget_counts(void)
+{
+	fake.fills = fake.reloads = fake.invlpgs = fake.shootdowns = 0;
+}
+
 #endif

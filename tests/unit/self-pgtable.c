@@ -1,28 +1,6 @@
 /* The guest's page tables: lookups and edits. No KVM. The rest: self-walks.c. */
 #include "tests/unit/fake-tables.h"
 
-#define VA(x)	((void *)(x))
-
-static int setup(void **state)
-{
-	(void)state;
-	return fake_start(DUNE_VMF_GB);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(fake.held, 0);
-	assert_int_equal(dune_vms->lock, 0);
-	fake_stop();
-	return 0;
-}
-
-static void forget_counts(void)
-{
-	fake.fills = fake.reloads = fake.invlpgs = fake.shootdowns = 0;
-}
-
 /* ---- lookups ---- */
 
 static void lookup_asks_once(void **state)
@@ -426,7 +404,7 @@ static void out_of_tables(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tables_setup, tables_teardown)
 	const struct CMUnitTest tests[] = {
 		T(lookup_asks_once),
 		T(lookup_of_larger_leaf),

@@ -7,28 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define VA(x)	((void *)(x))
-
-static int setup(void **state)
-{
-	(void)state;
-	return fake_start(DUNE_VMF_GB);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	assert_int_equal(fake.held, 0);
-	assert_int_equal(dune_vms->lock, 0);
-	fake_stop();
-	return 0;
-}
-
-static void forget_counts(void)
-{
-	fake.fills = fake.reloads = fake.invlpgs = fake.shootdowns = 0;
-}
-
 /* ---- walks ---- */
 
 struct seen {
@@ -346,7 +324,7 @@ static void edits_of_many_threads(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tables_setup, tables_teardown)
 	const struct CMUnitTest tests[] = {
 		T(page_walk_shows_what_is_there),
 		T(walk_of_the_upper_half),

@@ -18,14 +18,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "kern/layout.h"
-#include "kern/mm/uaccess.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
 #include "kern/task/task.h"
+#include "tests/unit/catch-faults.h"
 
 /* Guest memory: two pages, and one behind them that is not mapped. */
 #define GUEST		0x200000000000ul
@@ -95,27 +94,6 @@ static inline int fresh(void **state)
 	task.proc = &proc;
 	task.mm = &guest_mm;
 	return 0;
-}
-
-static void on_fault(int sig, siginfo_t *info, void *ctx)
-{
-	greg_t *rip = &((ucontext_t *)ctx)->uc_mcontext.gregs[REG_RIP];
-	uintptr_t to = dune_uaccess_fixup(*rip);
-
-	(void)info;
-	if (to)
-		*rip = to;
-	else
-		signal(sig, SIG_DFL);
-}
-
-/* In each test that faults: cmocka sets its own handlers around each. */
-static inline void catch_faults(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_fault,
-				.sa_flags = SA_SIGINFO };
-
-	sigaction(SIGSEGV, &sa, NULL);
 }
 
 /* One call through the whole gate. */

@@ -4,20 +4,7 @@
  */
 #include "test.h"
 
-#include <dirent.h>
 #include <asm/prctl.h>
-
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	CHECK(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 /* Lines of /proc/self/maps, without stdio's buffers. */
 static int mappings(void)

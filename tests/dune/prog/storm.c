@@ -6,7 +6,6 @@
  */
 #include "test.h"
 
-#include <dirent.h>
 #include <sys/time.h>
 #include "dune/pgtable.h"
 
@@ -319,18 +318,6 @@ static void many(int n)
 }
 
 /* ---- what it leaves ---- */
-
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	CHECK(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 struct left {
 	int fds;

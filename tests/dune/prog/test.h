@@ -6,6 +6,7 @@
 #ifndef TEST_H
 #define TEST_H
 
+#include <dirent.h>
 #include "../../kvm/guest/guest.h"
 #include "dune.h"
 #include "dune/trap.h"
@@ -33,6 +34,19 @@
 static inline int times(int here, int emulated)
 {
 	return getenv("DUNE_RIG") ? emulated : here;
+}
+
+/* How many are open, and opendir()'s own. */
+static inline int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	CHECK(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }
 
 #endif

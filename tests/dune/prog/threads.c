@@ -4,7 +4,6 @@
  */
 #include "test.h"
 
-#include <dirent.h>
 
 #define MANY	100
 
@@ -120,18 +119,6 @@ static void *enters(void *arg)
 		OK(dune_enter());
 	}
 	return arg;
-}
-
-static int descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	CHECK(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 static void crossing(int n)
