@@ -288,8 +288,8 @@ static int wait_answer(struct dune_sandbox *s, struct dune_lane *l,
 }
 
 /*
- * The first lane's thread, which is the process's, to any CPU but this one: it is
- * about to look for turns, and so is the caller.
+ * The first lane's thread, which is the process's, to any CPU but this one: it
+ * is about to look for turns, and so is the caller.
  */
 static void go_apart(const struct dune_box *b)
 {
