@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "apps/number.h"
 #include "dune/sandbox.h"
 #include "plugin.h"
 
@@ -181,21 +182,6 @@ static int run(struct host *h)
 }
 
 /* A whole number of at least 1, or the end. */
-static unsigned long number(const char *s, const char *what)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(s, &end, 10);
-	if (errno || *end || !n || *s == '-' || n > UINT32_MAX) {
-		fprintf(stderr, "%s: %s: a number of at least 1 is wanted\n",
-			what, s);
-		exit(EXIT_USAGE);
-	}
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -217,11 +203,12 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "t:m:vh", longs, NULL)) >= 0) {
 		switch (c) {
 		case 't':
-			options.wall_ns = number(optarg, "--time") * 1000000;
+			options.wall_ns = 1000000 *
+				app_number("--time", optarg, 1);
 			break;
 		case 'm':
-			options.memory = (uint64_t)number(optarg, "--memory")
-					 << 20;
+			options.memory = app_number("--memory", optarg, 1);
+			options.memory <<= 20;
 			break;
 		case 'v':
 			h.verbose = 1;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <dune/sandbox.h>
+#include "apps/number.h"
 
 enum { EXIT_SQL = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
 
@@ -229,18 +230,12 @@ int main(int argc, char **argv)
 	static char sql[SQL_MAX], database[PATH_MAX];
 	unsigned long ms = 10000;
 	size_t len;
-	char *end;
 	int c, err;
 
 	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
 		switch (c) {
 		case 't':
-			ms = strtoul(optarg, &end, 10);
-			if (*end || !ms || ms > 1000000) {
-				fprintf(stderr, "--time: %s: a number from 1 "
-					"to 1000000 is wanted\n", optarg);
-				return EXIT_USAGE;
-			}
+			ms = app_number("--time", optarg, 1);
 			break;
 		case 'h':
 			fputs(usage, stdout);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "apps/number.h"
 #include "sheet.h"
 #include "thumbs.h"
 
@@ -224,22 +225,6 @@ static int report(const struct task *t)
 	return status;
 }
 
-static unsigned long number(const char *s, unsigned long least)
-{
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(s, &end, 10);
-	if (errno || end == s || *end || *s == '-' || n < least ||
-	    n > 1000000) {
-		fprintf(stderr, "%s: a number from %lu to 1000000 is wanted\n",
-			s, least);
-		exit(EXIT_USAGE);
-	}
-	return n;
-}
-
 /* A folder whose name can be in a policy and in a search path. */
 static const char *folder(const char *name)
 {
@@ -329,16 +314,18 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "s:j:t:m:qh", longs, NULL)) >= 0) {
 		switch (c) {
 		case 's':
-			t.side = number(optarg, 0);
+			t.side = app_number("--size", optarg, 0);
 			break;
 		case 'j':
-			jobs = number(optarg, 1);
+			jobs = app_number("--jobs", optarg, 1);
 			break;
 		case 't':
-			limits.wall_ns = number(optarg, 1) * 1000000;
+			limits.wall_ns = 1000000 *
+				app_number("--time", optarg, 1);
 			break;
 		case 'm':
-			limits.memory = (uint64_t)number(optarg, 1) << 20;
+			limits.memory = app_number("--memory", optarg, 1);
+			limits.memory <<= 20;
 			break;
 		case DECODERS:
 			decoders = folder(optarg);

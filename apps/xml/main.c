@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "apps/number.h"
 #include "outline.h"
 
 enum { EXIT_DOCUMENT = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
@@ -33,17 +34,11 @@ int main(int argc, char **argv)
 	unsigned long ms = 10000;
 	FILE *in = stdin;
 	int c, err, native = 0;
-	char *end;
 
 	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
 		switch (c) {
 		case 't':
-			ms = strtoul(optarg, &end, 10);
-			if (*end || !ms || ms > 1000000) {
-				fprintf(stderr, "--time: %s: a number from 1 "
-					"to 1000000 is wanted\n", optarg);
-				return EXIT_USAGE;
-			}
+			ms = app_number("--time", optarg, 1);
 			break;
 		case NATIVE:
 			native = 1;
