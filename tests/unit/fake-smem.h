@@ -7,7 +7,7 @@
 
 #include <sys/syscall.h>
 #include "kern/self/mem_internal.h"
-#include "kern/self/raw.h"
+#include "kern/raw.h"
 #include "tests/unit/fake-kvm.h"
 
 /* Error codes of #PF. */
