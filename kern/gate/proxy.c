@@ -5,10 +5,10 @@
  * many), an answer in shared memory a tenth of one. It costs a CPU while it
  * looks for calls. So it sleeps until a task's forwarded calls have come close
  * after each other several times; it looks only as long as they keep coming;
- * and where it did not pay (few calls, calls it had to decline, calls that came
- * too late for it, others waiting for its CPU) it is left alone for a while,
- * each time twice as long. While it sleeps all mailboxes are closed, and a call
- * takes the exit path at once.
+ * where that paid, the next call wakes it at once; and where it did not (few
+ * calls for its time, calls it had to decline, calls that came too late for
+ * it) it is left alone for a while, each time twice as long. While it sleeps
+ * all mailboxes are closed, and a call takes the exit path at once.
  */
 #include <errno.h>
 #include <limits.h>
@@ -37,8 +37,9 @@
 
 /* Calls this close after each other may pay. */
 #define CLOSE		(400 * US)
-/* So many of them wake the proxy; at most, after wakings that did not pay. */
+/* So many of them wake the proxy; one after a waking that paid; at most. */
 #define STREAK		4
+#define STREAK_PAID	1
 #define STREAK_MAX	1024
 /* So long it looks for the next call. */
 #define LOOK		(100 * US)
@@ -258,7 +259,7 @@ static void learn(struct waking *w)
 	if (gate.forced)
 		return;
 	if (!in_vain(w, true)) {
-		gate.streak = STREAK;
+		gate.streak = STREAK_PAID;
 		gate.pause = PAUSE_MIN;
 		return;
 	}
