@@ -88,6 +88,7 @@ struct gc_thread {
 	uintptr_t regs[6];
 	const void *sp;
 	const void *extra_lo, *extra_hi;
+	bool in_barrier;
 	struct gc_thread *next;
 	pthread_t id;
 	/* The owner's: what is left of its hole, and of a block for medium
@@ -258,6 +259,7 @@ void gc_each_final(bool due, void (*fn)(uintptr_t *object));
 void gc_inside(void (*fn)(void *), void *arg);
 void gc_stop_world(void);
 void gc_start_world(void);
+/* What may point to anything: with GC_PRECISE_STACKS only who is in a barrier. */
 void gc_each_stack(void (*range)(const void *lo, const void *hi));
 int gc_threads_begin(void);
 

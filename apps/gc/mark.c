@@ -200,6 +200,5 @@ void gc_scan_roots(void)
 			for (i = 0; i < f->n; i++)
 				mark_precise((uintptr_t)f->slots[i]);
 	gc_each_final(true, mark_at);
-	if (!(gc.opt.flags & GC_PRECISE_STACKS))
-		gc_each_stack(scan_stack);
+	gc_each_stack(scan_stack);
 }

@@ -7,7 +7,8 @@
  * waits until `stop` is 0 again. The signal leaves alone who is busy, or on
  * another stack than its own (a handler of traps or signals); it is then sent
  * again until it works. With GC_PRECISE_STACKS there is no signal: the thread
- * comes INSIDE by itself at its next safe point.
+ * comes INSIDE by itself at its next safe point; or in a barrier, wherever it is,
+ * and its stack is scanned in spite of all.
  *
  * stop is written by the collector, state by the thread, and each then reads
  * the other's (sequentially consistent): one of them sees that they have met.
@@ -145,14 +146,17 @@ bool gc_fault(void *addr, const void *sp, const void *lo, const void *hi)
 	/* What was interrupted has its registers in lo..hi, or above our frame. */
 	if (t) {
 		t->sp = sp ?: __builtin_frame_address(0);
+		t->in_barrier = true;
 		t->extra_lo = lo;
 		t->extra_hi = hi;
 	}
 	lock(t);
 	barrier(addr);
 	unlock(t);
-	if (t)
+	if (t) {
+		t->in_barrier = false;
 		t->extra_lo = t->extra_hi = NULL;
+	}
 	return true;
 }
 
@@ -245,6 +249,8 @@ void gc_each_stack(void (*range)(const void *lo, const void *hi))
 	struct gc_thread *t;
 
 	for (t = gc.threads; t; t = t->next) {
+		if (gc.opt.flags & GC_PRECISE_STACKS && !t->in_barrier)
+			continue;
 		range(t->sp, t->stack_hi);
 		if (t->state == GC_INSIDE)
 			range(t->regs, t->regs + 6);

@@ -114,8 +114,7 @@ static void visit_roots(void)
 					visit(gc_object_of(f->slots[i]));
 	/* Those that are not due are about objects that live. */
 	gc_each_final(false, visit_at);
-	if (!(gc.opt.flags & GC_PRECISE_STACKS))
-		gc_each_stack(visit_stack);
+	gc_each_stack(visit_stack);
 }
 
 long gc_verify_locked(void)

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "apps/gc/os.h"
+#include "tests/unit/gc-barrier.h"
 #include "tests/unit/gc-model.h"
 
 static const struct gc_os *const all_os[] = {
@@ -34,7 +35,7 @@ static bool begin(const struct gc_os *os, unsigned int flags)
 {
 	struct gc_options o = {
 		.os = os, .heap_max = 64ul << 20, .nursery = 256ul << 10,
-		.flags = flags, .bad = bad,
+		.flags = flags, .bad = bad, .paused = barrier_paused,
 	};
 	int r = gc_init(&o);
 
@@ -390,6 +391,26 @@ static void threads_like_their_models(void **state)
 	}
 }
 
+static void threads_in_barriers_keep_what_they_have(void **state)
+{
+	static const unsigned int stacks[] = { 0, GC_PRECISE_STACKS };
+	const char *wrong;
+	unsigned int os, i;
+
+	(void)state;
+	for (os = 0; os < N_OS; os++)
+		for (i = 0; i < 2; i++) {
+			if (all_os[os] == &gc_os_none ||
+			    !begin(all_os[os], stacks[i] | GC_INCREMENTAL |
+				   GC_VERIFY))
+				continue;
+			wrong = barrier_test();
+			if (wrong)
+				fail_msg("%s: %s", all_os[os]->name, wrong);
+			end();
+		}
+}
+
 static void a_child_goes_on(void **state)
 {
 	unsigned int os;
@@ -516,6 +537,7 @@ int main(void)
 		cmocka_unit_test(the_kernel_writes_into_old_objects),
 		cmocka_unit_test(like_the_model),
 		cmocka_unit_test(threads_like_their_models),
+		cmocka_unit_test(threads_in_barriers_keep_what_they_have),
 		cmocka_unit_test(a_child_goes_on),
 		cmocka_unit_test(marking_sees_what_is_overwritten),
 		cmocka_unit_test(what_is_not_seen_is_noticed),

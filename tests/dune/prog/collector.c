@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include "apps/gc/os.h"
+#include "tests/unit/gc-barrier.h"
 #include "tests/unit/gc-final.h"
 #include "tests/unit/gc-model.h"
 
@@ -28,6 +29,7 @@ static void begin(unsigned int flags)
 	struct gc_options o = {
 		.os = &gc_os_dune, .heap_max = 64ul << 20,
 		.nursery = 256ul << 10, .flags = flags | GC_VERIFY, .bad = bad,
+		.paused = barrier_paused,
 	};
 
 	faults = 0;
@@ -38,6 +40,13 @@ static void end(void)
 {
 	CHECK(!faults);
 	gc_exit();
+}
+
+static void well(const char *wrong)
+{
+	if (wrong)
+		say("%s\n", wrong);
+	CHECK(!wrong);
 }
 
 /* compact: see struct model. */
@@ -123,6 +132,12 @@ static void test_threads(void)
 	with_threads(GC_AUTO_COMPACT);
 	with_threads(GC_INCREMENTAL);
 	with_threads(GC_INCREMENTAL | GC_PRECISE_STACKS | GC_AUTO_COMPACT);
+	begin(GC_INCREMENTAL);
+	well(barrier_test());
+	end();
+	begin(GC_INCREMENTAL | GC_PRECISE_STACKS);
+	well(barrier_test());
+	end();
 	begin(0);
 	CHECK(!pthread_create(&t, NULL, outside, NULL));
 	gc_blocking_begin();
@@ -305,13 +320,6 @@ static void *make_many(void *m)
 	final_run(m, times(2000, 300));
 	gc_thread_leave();
 	return NULL;
-}
-
-static void well(const char *wrong)
-{
-	if (wrong)
-		say("%s\n", wrong);
-	CHECK(!wrong);
 }
 
 static void test_final(void)
