@@ -150,8 +150,8 @@ typedef void gc_finalizer(void *object, void *arg);
 int gc_finalize(void *object, gc_finalizer *fn, void *arg);
 
 /*
- * Calls those that are due, one after the other, in this thread; how many. Never
- * called by itself: only the program knows where its locks are free. Several
+ * Calls those that are due, one after the other, in this thread; how many. The
+ * collector never does: only the program knows where its locks are free. Several
  * threads may, then each calls some. What is not due at gc_exit() is never
  * called; fork(2)'s child has all its parent has.
  */

@@ -259,7 +259,7 @@ void gc_each_final(bool due, void (*fn)(uintptr_t *object));
 void gc_inside(void (*fn)(void *), void *arg);
 void gc_stop_world(void);
 void gc_start_world(void);
-/* What may point to anything: with GC_PRECISE_STACKS only who is in a barrier. */
+/* With GC_PRECISE_STACKS only of threads that are in a barrier. */
 void gc_each_stack(void (*range)(const void *lo, const void *hi));
 int gc_threads_begin(void);
 

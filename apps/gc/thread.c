@@ -7,8 +7,8 @@
  * waits until `stop` is 0 again. The signal leaves alone who is busy, or on
  * another stack than its own (a handler of traps or signals); it is then sent
  * again until it works. With GC_PRECISE_STACKS there is no signal: the thread
- * comes INSIDE by itself at its next safe point; or in a barrier, wherever it is,
- * and its stack is scanned in spite of all.
+ * comes INSIDE by itself at its next safe point; or in a barrier, wherever it
+ * is, and then its stack is scanned all the same.
  *
  * stop is written by the collector, state by the thread, and each then reads
  * the other's (sequentially consistent): one of them sees that they have met.
