@@ -11,7 +11,6 @@
  * all mailboxes are closed, and a call takes the exit path at once.
  */
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -439,7 +438,7 @@ void dune_gate_forked(struct dune_task *t)
 {
 	memset(&gate, 0, sizeof(gate));
 	/* a descriptor may have been closed and not been forgotten yet */
-	dune_fdtype_gone(0, UINT_MAX);
+	dune_fdtype_forget();
 	dune_gate_attach(t);
 }
 

@@ -130,7 +130,8 @@ static bool recv_way(struct dune_task *t, struct dune_call *c, long *ret)
 
 	if (c->arg[at] & MSG_DONTWAIT)
 		return serve(t, c, ret);
-	if (c->arg[at] & MSG_WAITALL)
+	if (c->arg[at] & MSG_WAITALL ||
+	    dune_fdtype(c->arg[0]) != DUNE_FD_SOCKET)
 		return nonblocking(c) && serve(t, c, ret);
 	c->arg[at] |= MSG_DONTWAIT;
 	return serve(t, c, ret) && answers(c, *ret);

@@ -5,6 +5,8 @@
  */
 #include "kern/sys/fdtype.h"
 
+#include <limits.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -40,12 +42,26 @@ enum dune_fdtype dune_fdtype_of(const struct stat *st)
 	return DUNE_FD_OTHER;
 }
 
+/* Asking such a one without waiting would take less than it is to give. */
+static bool waits_for_more(int fd)
+{
+	int low;
+	socklen_t len = sizeof(low);
+
+	return dune_own(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVLOWAT, &low,
+			&len) || low > 1;
+}
+
 static enum dune_fdtype ask(int fd)
 {
+	enum dune_fdtype type;
 	struct stat st;
 
-	return dune_own(SYS_fstat, fd, &st) ? DUNE_FD_NONE :
-					      dune_fdtype_of(&st);
+	if (dune_own(SYS_fstat, fd, &st))
+		return DUNE_FD_NONE;
+	type = dune_fdtype_of(&st);
+	return type == DUNE_FD_SOCKET && waits_for_more(fd) ? DUNE_FD_OTHER :
+							      type;
 }
 
 enum dune_fdtype dune_fdtype(int fd)
@@ -77,6 +93,11 @@ void dune_fdtype_gone(unsigned int first, unsigned int last)
 						    __ATOMIC_ACQUIRE))
 			;
 	}
+}
+
+void dune_fdtype_forget(void)
+{
+	dune_fdtype_gone(0, UINT_MAX);
 }
 
 void dune_fdtype_closed(const struct dune_call *c)

@@ -20,8 +20,9 @@ enum dune_fdtype {
 	DUNE_FD_FILE,		/* waits for disks at most: files, directories,
 				 * devices that are memory of the kernel's */
 	DUNE_FD_PIPE,
-	DUNE_FD_SOCKET,
-	DUNE_FD_OTHER,		/* terminals, eventfds, epoll ... */
+	DUNE_FD_SOCKET,		/* that gives what it has, however little */
+	DUNE_FD_OTHER,		/* terminals, eventfds, epoll, sockets with
+				 * SO_RCVLOWAT ... */
 };
 
 enum dune_fdtype dune_fdtype_of(const struct stat *st);
@@ -31,7 +32,9 @@ enum dune_fdtype dune_fdtype(int fd);
 
 /* The numbers from first to last are free or something else by now. */
 void dune_fdtype_gone(unsigned int first, unsigned int last);
-/* The same, by a call whose row has DUNE_F_CLOSES. */
+/* Something may be of another type, whatever its numbers are. */
+void dune_fdtype_forget(void);
+/* dune_fdtype_gone(), by a call whose row has DUNE_F_CLOSES. */
 void dune_fdtype_closed(const struct dune_call *call);
 
 #endif

@@ -23,6 +23,7 @@
 #include <sys/un.h>
 
 #include "kern/mm/uaccess.h"
+#include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/path.h"
 #include "kern/task/task.h"
@@ -226,8 +227,15 @@ static bool option_ok(const struct dune_call *c)
 
 long dune_sys_setsockopt(struct dune_task *t, struct dune_call *c)
 {
+	long ret;
+
 	(void)t;
-	return option_ok(c) ? dune_forward_call(c) : -ENOPROTOOPT;
+	if (!option_ok(c))
+		return -ENOPROTOOPT;
+	ret = dune_forward_call(c);
+	if ((int)c->arg[1] == SOL_SOCKET && (int)c->arg[2] == SO_RCVLOWAT)
+		dune_fdtype_forget();
+	return ret;
 }
 
 /*

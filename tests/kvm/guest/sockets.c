@@ -92,6 +92,28 @@ int main(void)
 	CHECK(recvmmsg(dg[1], mm, 2, 0, NULL) == 2);
 	say("mmsg %u %u\n", mm[0].msg_len, mm[1].msg_len);
 
+	/* Fewer than four bytes are waited with; another number knows it, too. */
+	fd = dup(sv[1]);
+	CHECK(write(sv[0], "a", 1) == 1 && recv(fd, buf, 9, 0) == 1);
+	v = 4;
+	CHECK(setsockopt(sv[1], SOL_SOCKET, SO_RCVLOWAT, &v, 4) == 0);
+	for (n = 0; n < 2; n++) {
+		CHECK(write(sv[0], "ab", 2) == 2);
+		pid = fork();
+		if (pid == 0) {
+			usleep(100000);
+			CHECK(write(sv[0], "cd", 2) == 2);
+			_exit(0);
+		}
+		/* the proxy is awake then, if there is one */
+		for (v = 0; v < 1000; v++)
+			getppid();
+		CHECK((n ? recv(fd, buf, 9, 0) : read(fd, buf, 9)) == 4);
+		CHECK(reap(pid) == 0);
+	}
+	v = 1;
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &v, 4) == 0);
+
 	CHECK(getsockopt(sv[0], SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0);
 	CHECK(cred.pid == getpid() && cred.uid == getuid());
 	len = sizeof(v);
