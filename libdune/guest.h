@@ -21,14 +21,14 @@ struct dune_handler {
 
 /* The guest side's part of struct dune_percpu. */
 struct dune_guest {
-	bool declined;			/* the trap becomes a signal after all */
+	bool declined;			/* the trap becomes a signal */
 	struct dune_handler *own;	/* DUNE_VEC_MAX of them, or NULL */
 	struct dune_vcpu_state *state;	/* emulated registers, or NULL */
 	struct dune_ring3 *ring3;	/* innermost dune_user_run(), or NULL */
-	struct dune_tf *ipi;		/* frame of the IPI in service, or NULL */
+	struct dune_tf *ipi;		/* frame of the IPI served, or NULL */
 	bool ipi_waits;			/* one, for room on the stack */
 	uint64_t pending[DUNE_VECTORS / 64];	/* IPIs: a bit a vector */
-	uint32_t stop_sent;		/* gcstop.c: the last stop it was told */
+	uint32_t stop_sent;		/* gcstop.c: the last it was told */
 	const struct dune_stopped *stopped;	/* while it stands */
 };
 

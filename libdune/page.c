@@ -1,10 +1,10 @@
 /*
  * Physical memory: where the host put what, and the page pool.
  *
- * The pool is in the range all roots share, at host addresses of its own, 64 MiB
- * at a time, each a window of guest physical space: so a page has one address
- * in every root and one struct page, at the start of its chunk. Lock-free: pages are
- * dropped by host code as well.
+ * The pool is in the range all roots share, at host addresses of its own, 64
+ * MiB at a time, each a window of guest physical space: so a page has one
+ * address in every root and one struct page, at the start of its chunk.
+ * Lock-free: pages are dropped by host code as well.
  */
 #include "libdune/vm.h"
 
@@ -41,8 +41,8 @@ uint64_t dune_vm_back_page(uint64_t va)
 }
 
 /*
- * Only of windows that have been asked for: an identity entry the host side made
- * says nothing here until somebody asks for its address.
+ * Only of windows that have been asked for: an identity entry the host side
+ * made says nothing here until somebody asks for its address.
  */
 uint64_t dune_pa_to_va(uint64_t pa)
 {

@@ -8,9 +8,9 @@
  * flushes: a view is a TLB, and obeys the same rules. Like the CPU's, it
  * marks the program's entries accessed and dirty, but only when it is dropped.
  *
- * What traps from ring 3 land on (stubs, IDT, TSS, stacks) is in every view for the
- * emulated ring 0 only: the ring 0 area, without U. Tables of a view go with
- * their root; other CPUs may be walking them.
+ * What traps from ring 3 land on (stubs, IDT, TSS, stacks) is in every view for
+ * the emulated ring 0 only: the ring 0 area, without U. Tables of a view go
+ * with their root; other CPUs may be walking them.
  */
 #include "libdune/vm.h"
 

@@ -5,7 +5,7 @@
  *
  *   vmtable.c  table pages, their descriptors    vmroot.c   roots, following
  *   vmwalk.c   the one walker; lookups, walks    vmclone.c  snapshots, COW
- *   vmedit.c   map, protect, unmap, split        vmfault.c  first aid for faults
+ *   vmedit.c   map, protect, unmap, split        vmfault.c  faults' first aid
  *   vmscan.c   accessed and dirty bits           vmflush.c  TLB, CR3, gathers
  *   page.c     the page pool                     userview.c ring 3's tables
  *   vmlog.c    dirty bits where KVM has shadows
@@ -16,9 +16,9 @@
  *     which is ever copied on write; it calls no libc and uses no FPU register.
  *   - Host code edits the main root at the same time: entries of any root
  *     change by single stores and compare-exchange only.
- *   - The one lock (dune_vm_lock()) is for things between roots: the list of them,
- *     copy-on-write, user views. While it is held: no hypercall that makes
- *     entries, no system call that changes mappings, no signal.
+ *   - The one lock (dune_vm_lock()) is for things between roots: the list of
+ *     them, copy-on-write, user views. While it is held: no hypercall that
+ *     makes entries, no system call that changes mappings, no signal.
  */
 #ifndef DUNE_LIBDUNE_VM_H
 #define DUNE_LIBDUNE_VM_H
@@ -67,9 +67,9 @@ struct dune_vm_setup {
 	char *area;		/* ring 0 area: host = guest address */
 	uint64_t area_size;	/* gpa 0 .. area_size */
 	/*
-	 * The part [own, own + own_size) of it that is ours, page aligned, zero,
-	 * at least DUNE_VM_OWN_MIN; every page of it mapped writable in the main
-	 * root, by 4 KiB or 2 MiB entries, at area + gpa.
+	 * The part [own, own + own_size) of it that is ours, page aligned,
+	 * zero, at least DUNE_VM_OWN_MIN; every page of it mapped writable in
+	 * the main root, by 4 KiB or 2 MiB entries, at area + gpa.
 	 */
 	uint64_t own, own_size;
 	uint64_t root;		/* gpa of the main root */
@@ -98,13 +98,13 @@ void dune_vm_forked(void);
 int dune_vm_fault(uint64_t va, uint32_t *error, bool user);
 
 /*
- * From the host side, with the smem lock held or not: the mappings of
- * [va, va + len) have changed, the main root's entries are already edited;
- * before the change reaches the host mapping (so that KVM drops what it
- * made of the old entries). Other roots drop what they have there, but for
- * snapshots, which get copies. gone: also pages of their own: the range is
- * unmapped or mapped anew (munmap, mmap, mremap, MADV_DONTNEED), not mprotected.
- * Lock-free; no libc; must not be called in guest mode.
+ * From the host side, with the smem lock held or not: the mappings of [va, va +
+ * len) have changed, the main root's entries are already edited; before the
+ * change reaches the host mapping (so that KVM drops what it made of the old
+ * entries). Other roots drop what they have there, but for snapshots, which get
+ * copies. gone: also pages of their own: the range is unmapped or mapped anew
+ * (munmap, mmap, mremap, MADV_DONTNEED), not mprotected. Lock-free; no libc;
+ * must not be called in guest mode.
  */
 void dune_vm_changed(uint64_t va, uint64_t len, bool gone);
 
@@ -123,7 +123,7 @@ uint64_t dune_userview_cr3(uint64_t cr3);
 
 /* Of each table page; index: (gpa - own) / 4 KiB. */
 struct dune_tdesc {
-	uint32_t next;		/* free list; of a root: next root. + 1, 0: end */
+	uint32_t next;		/* free list; root: next one. + 1, 0: end */
 	uint32_t view;		/* of a root: its user view's root + 1 */
 	uint32_t use;		/* enum dune_table_use */
 };
@@ -245,10 +245,10 @@ void dune_vm_unlock(void);
 ptent_t *dune_table_new(uint64_t *gpa);		/* zeroed; NULL */
 void dune_table_free(uint64_t gpa);
 /*
- * Drops the pages and frees the tables below an entry that no root has any more; level:
- * of the table it points to. keep: leaves the tables alone. Entries may lead
- * anywhere (to a root: a table that maps itself): each table is freed once, and
- * only what this code has made.
+ * Drops the pages and frees the tables below an entry that no root has any
+ * more; level: of the table it points to. keep: leaves the tables alone.
+ * Entries may lead anywhere (to a root: a table that maps itself): each table
+ * is freed once, and only what this code has made.
  */
 void dune_table_drop(ptent_t e, int level, bool keep);
 /* The table an entry (or a root's gpa) points to; NULL: nowhere known. */
@@ -268,7 +268,7 @@ ptent_t *dune_vm_main(void);
 #define DUNE_WALK_DIRS		16	/* visit directory entries too */
 #define DUNE_WALK_ALL		32	/* the shared range, too */
 #define DUNE_WALK_ABSENT	64	/* absent() where there is no table */
-#define DUNE_WALK_ONE_BY_ONE	128	/* FILL: the range is known to be mapped */
+#define DUNE_WALK_ONE_BY_ONE	128	/* FILL: known to be mapped */
 #define DUNE_WALK_PULL		256	/* follow zero entries only */
 
 struct dune_walk {
@@ -302,7 +302,9 @@ struct dune_rights {
 	ptent_t up_all, up_any;	/* the same without *e */
 };
 int dune_walk_rights(ptent_t *root, uint64_t va, struct dune_rights *r);
-/* Makes the span around va in root (main, or following). -ENOENT: it has none */
+/*
+ * Makes the span around va in root (main, or following). -ENOENT: it has none
+ */
 int dune_vm_fill_span(ptent_t *root, uint64_t va);
 
 /* vmroot.c */

@@ -1,18 +1,18 @@
 /*
  * Snapshots of a root, and copying on write.
  *
- * The page that the process's own mapping has stays at its identity physical page,
- * whoever shares it: system calls go there. So when the main root writes to a shared
- * page, the old contents move: to one pool page for all roots that share it.
- * Who shares it needs no list: a snapshot maps a page at the same
+ * The page that the process's own mapping has stays at its identity physical
+ * page, whoever shares it: system calls go there. So when the main root writes
+ * to a shared page, the old contents move: to one pool page for all roots that
+ * share it. Who shares it needs no list: a snapshot maps a page at the same
  * address as its original, so the roots' entries for that address say it.
  *
  *   SNAP          the page is (or was) shared; entry is not writable
  *   SNAP and COW  and its rights are to write: copy, then writable
  *
- * All of it is done with the lock held. Marking pages makes the caller's own stack
- * copy-on-write, whose fault would need the lock: so a clone is made on
- * a stack in the ring 0 area.
+ * All of it is done with the lock held. Marking pages makes the caller's own
+ * stack copy-on-write, whose fault would need the lock: so a clone is made on a
+ * stack in the ring 0 area.
  */
 #include "libdune/vm.h"
 
@@ -257,8 +257,9 @@ static int share_process_page(struct dune_walk *w, ptent_t *e, uint64_t va,
 }
 
 /*
- * A live, writable view of what is a snapshot's now: to be followed anew. But not
- * what resolves faults: threads in that root would have nothing to do it with.
+ * A live, writable view of what is a snapshot's now: to be followed anew. But
+ * not what resolves faults: threads in that root would have nothing to do it
+ * with.
  */
 static int unfollow(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 {

@@ -56,10 +56,10 @@ static bool allowed(const struct dune_rights *r, uint32_t error, bool user)
 }
 
 /*
- * Ring 3 at a supervisor page: the program's handler is to find the entry as a CPU
- * has it, so that setting PTE_U opens the page. If it does not, ring 0's next fault
- * there puts things right (dune_pte_fixup()); so not where that would need
- * the page itself.
+ * Ring 3 at a supervisor page: the program's handler is to find the entry as a
+ * CPU has it, so that setting PTE_U opens the page. If it does not, ring 0's
+ * next fault there puts things right (dune_pte_fixup()); so not where that
+ * would need the page itself.
  */
 static void show_plain(uint64_t va, const struct dune_rights *r, ptent_t v)
 {

@@ -67,8 +67,8 @@ static void flush_local(uint64_t lo, uint64_t last)
 /*
  * A software KVM keeps one shadow of a table for all CPUs. When this CPU loads
  * the root that the table belongs to, the shadow is brought in line with what
- * the guest has written, and where rights went all CPUs are flushed by KVM itself.
- * Views of ring 3 have tables of their own.
+ * the guest has written, and where rights went all CPUs are flushed by KVM
+ * itself. Views of ring 3 have tables of their own.
  */
 static bool told_all(const ptent_t *root)
 {

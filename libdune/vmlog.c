@@ -60,7 +60,8 @@ static bool works(void)
 
 	for (i = 0; i < 2; i++) {
 		page[0] = 1;
-		if (dune_walk_leaf(dune_vm_main(), (uint64_t)page, &e, &level) ||
+		if (dune_walk_leaf(dune_vm_main(), (uint64_t)page, &e,
+				   &level) ||
 		    !(dune_pte_load(e) & PTE_D))
 			return false;
 		begin(&c);

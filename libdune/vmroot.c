@@ -53,8 +53,8 @@ static int nothing(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 }
 
 /*
- * What resolves faults must not fault itself: all of it is pulled into a new root,
- * by pages where the main root shares them with snapshots.
+ * What resolves faults must not fault itself: all of it is pulled into a new
+ * root, by pages where the main root shares them with snapshots.
  */
 static int pull_image(ptent_t *root)
 {
@@ -293,7 +293,9 @@ struct change {
 	bool gone;
 };
 
-/* Host side: reads the page as it is, if it can be read; no fault either way. */
+/*
+ * Host side: reads the page as it is, if it can be read; no fault either way.
+ */
 static struct page *copy_of(uint64_t va)
 {
 	struct page *pg = dune_page_new();

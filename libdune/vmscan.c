@@ -103,7 +103,8 @@ static int scan_range(struct scan *s, ptent_t *root, struct dune_gc_range *r)
 	s->bitmap = r->bitmap;
 	s->first = (uint64_t)r->va / DUNE_PAGE_SIZE;
 	if (r->bitmap)
-		dune_clear_words(r->bitmap, (r->len / DUNE_PAGE_SIZE + 63) / 64);
+		dune_clear_words(r->bitmap,
+				 (r->len / DUNE_PAGE_SIZE + 63) / 64);
 	/* What ring 3 touched is in its own tables. */
 	dune_userview_drop(root, w.lo, w.last);
 	return dune_walk(&w);

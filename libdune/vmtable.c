@@ -1,4 +1,6 @@
-/* Table pages: handing them out, finding them; the lock; the start of it all. */
+/*
+ * Table pages: handing them out, finding them; the lock; the start of it all.
+ */
 #include "libdune/vm.h"
 
 #include <sys/syscall.h>

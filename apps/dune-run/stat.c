@@ -91,8 +91,9 @@ void dune_print_stats(const struct dune_stats *s, const struct dune_kvm_kind *k,
 		(unsigned long)total.s.denied,
 		(unsigned long)(s->unknown + by_action[DUNE_DO_UNKNOWN]),
 		(unsigned long)s->by_proxy, (unsigned long)s->by_guest,
-		(unsigned long)s->sites, (unsigned long)s->exits, (unsigned long)s->faults,
-		(unsigned long)s->signals, (unsigned long)s->processes,
-		(unsigned long)s->threads, dune_kvm_kind_name(k),
+		(unsigned long)s->sites, (unsigned long)s->exits,
+		(unsigned long)s->faults, (unsigned long)s->signals,
+		(unsigned long)s->processes, (unsigned long)s->threads,
+		dune_kvm_kind_name(k),
 		wall_ns / 1e9);
 }

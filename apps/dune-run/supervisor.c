@@ -99,7 +99,9 @@ static void take_signals(void)
 			       "files if it is low", strerror(errno)));
 }
 
-/* The child needs it late, behind its walls; where CPUID traps it takes 0.3 ms. */
+/*
+ * The child needs it late, behind its walls; where CPUID traps it takes 0.3 ms.
+ */
 static void tell_kind(int fd)
 {
 	struct dune_state *s = &sup.run->state;

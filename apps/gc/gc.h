@@ -40,8 +40,8 @@ extern "C" {
  *   gc_os_none     nothing: every collection is a full one
  *   gc_os_protect  mprotect(2) and SIGSEGV: what collectors do everywhere
  *   gc_os_scan     userfaultfd and PAGEMAP_SCAN, Linux 6.7; else -ENOTSUP
- *   gc_os_dune     page tables of Dune mode; the thread is in it, and all others
- *                  that enter; link with libdune
+ *   gc_os_dune     page tables of Dune mode; the thread is in it, and others
+ *                  that enter, too; link with libdune
  */
 struct gc_os;
 extern const struct gc_os gc_os_none, gc_os_protect, gc_os_scan, gc_os_dune;
@@ -151,9 +151,9 @@ int gc_finalize(void *object, gc_finalizer *fn, void *arg);
 
 /*
  * Calls those that are due, one after the other, in this thread; how many. The
- * collector never does: only the program knows where its locks are free. Several
- * threads may, then each calls some. What is not due at gc_exit() is never
- * called; fork(2)'s child has all its parent has.
+ * collector never does: only the program knows where its locks are free.
+ * Several threads may, then each calls some. What is not due at gc_exit() is
+ * never called; fork(2)'s child has all its parent has.
  */
 long gc_run_finalizers(void);
 

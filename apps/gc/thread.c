@@ -143,7 +143,7 @@ bool gc_fault(void *addr, const void *sp, const void *lo, const void *hi)
 	/* Not in the lock: nobody who has it writes to such blocks. */
 	if (!(gc.block[gc_block_of(addr)].flags & GC_GUARDED))
 		return false;
-	/* What was interrupted has its registers in lo..hi, or above our frame. */
+	/* What was interrupted has its registers in lo..hi, or above us. */
 	if (t) {
 		t->sp = sp ?: __builtin_frame_address(0);
 		t->in_barrier = true;

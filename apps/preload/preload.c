@@ -6,8 +6,8 @@
  * The variable stays in the environment: what the program executes comes here
  * again. A program that cannot go on in Dune mode ends with status 125 and a
  * line on standard error, or goes on natively where DUNE_PRELOAD is "try", or
- * where a seccomp filter of an ancestor's forbids it: a program that locks itself
- * up leaves Dune mode, and what it executes stays out.
+ * where a seccomp filter of an ancestor's forbids it: a program that locks
+ * itself up leaves Dune mode, and what it executes stays out.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -137,7 +137,8 @@ int gif_compose(struct image *im, const struct gif_frame *f)
 			continue;
 		for (int i = 0; i < f->width; i++) {
 			int64_t x = (int64_t)f->left + i;
-			uint8_t *to = px->rgba + ((size_t)y * px->width + x) * 4;
+			size_t at = (size_t)y * px->width + x;
+			uint8_t *to = px->rgba + at * 4;
 
 			if (x < 0 || x >= px->width || p[i] >= f->colors ||
 			    p[i] == f->transparent)

@@ -64,8 +64,8 @@ struct box_limits {
 
 /*
  * Sandboxes with all decoders loaded, one a worker: those that the directory
- * decoders has (NULL: none) come from there; no spaces, colons in its name. NULL:
- * dune_errmsg().
+ * decoders has (NULL: none) come from there; no spaces, colons in its name.
+ * NULL: dune_errmsg().
  */
 struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 			 const char *decoders);

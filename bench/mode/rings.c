@@ -57,7 +57,8 @@ static int64_t ring3(unsigned long n, void *through)
 			return -errno;
 		err = dune_vm_mprotect(pgroot, code, PAGE, PERM_UCODE);
 		if (!err)
-			err = dune_vm_mprotect(pgroot, stack, PAGE, PERM_USTACK);
+			err = dune_vm_mprotect(pgroot, stack, PAGE,
+					       PERM_USTACK);
 		if (err)
 			return err;
 	}

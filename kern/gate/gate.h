@@ -31,7 +31,9 @@ struct dune_post;
 void dune_gate_attach(struct dune_task *t);
 /* Before its vCPU goes to somebody else: at its end, and to a vfork child. */
 void dune_gate_detach(struct dune_task *t);
-/* In the child of a fork: there is no proxy; t, which has a new vCPU, goes on. */
+/*
+ * In the child of a fork: there is no proxy; t, which has a new vCPU, goes on.
+ */
 void dune_gate_forked(struct dune_task *t);
 
 /* Moves to the process's counters what entry code answered for t. */

@@ -15,11 +15,12 @@
  *	back:	the instruction from at + 2
  *		jmp  behind it
  *
- * Boundaries are proven by execution: a system call was made here, so there is a
- * `syscall` at `at`, and an instruction at at + 2 to which it returns. That one
- * must mean the same elsewhere and must not fault: registers alone. A jump to
- * it (its `syscall` is skipped), and the return of a signal handler, meet the
- * int3 and are sent on by the monitor. Or it is a `ret` with padding behind it.
+ * Boundaries are proven by execution: a system call was made here, so there is
+ * a `syscall` at `at`, and an instruction at at + 2 to which it returns. That
+ * one must mean the same elsewhere and must not fault: registers alone. A jump
+ * to it (its `syscall` is skipped), and the return of a signal handler, meet
+ * the int3 and are sent on by the monitor. Or it is a `ret` with padding behind
+ * it.
  */
 #ifndef DUNE_KERN_GATE_MATCH_H
 #define DUNE_KERN_GATE_MATCH_H

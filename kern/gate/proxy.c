@@ -233,7 +233,9 @@ static void serve_all(struct waking *w)
 		 !__atomic_load_n(&gate.closed, __ATOMIC_ACQUIRE));
 }
 
-/* SIGSEGV and SIGBUS that kill(2) sent to the process and came to this thread. */
+/*
+ * SIGSEGV and SIGBUS that kill(2) sent to the process and came to this thread.
+ */
 static void pass_on(void)
 {
 	unsigned int i;

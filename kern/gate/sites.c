@@ -146,8 +146,8 @@ static bool rewrite(struct dune_task *t, dune_gva_t at)
 static bool wanted(const struct dune_task *t)
 {
 	/* a vfork's child does not know how many threads there are */
-	return t->proc->policy->rewrite != DUNE_REWRITE_OFF && !t->proc->vfork_child &&
-	       !t->mm->vm->kind.native_ring0;
+	return t->proc->policy->rewrite != DUNE_REWRITE_OFF &&
+	       !t->proc->vfork_child && !t->mm->vm->kind.native_ring0;
 }
 
 void dune_site_rewrite(struct dune_task *t, dune_gva_t back)
@@ -231,8 +231,8 @@ static void undo(struct dune_task *t, const struct site *s)
 
 /*
  * Where an int3 was met that is a site's third byte. The trap is reported
- * behind it; by a software KVM, when a signal comes at the same time, also at it,
- * and as a general protection fault.
+ * behind it; by a software KVM, when a signal comes at the same time, also at
+ * it, and as a general protection fault.
  */
 static struct site *site_hit(uint64_t rip)
 {

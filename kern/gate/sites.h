@@ -1,6 +1,6 @@
 /*
- * Rewritten system call sites: on a software KVM the `syscall` instruction costs
- * several times what a posted call does. A site whose calls are served
+ * Rewritten system call sites: on a software KVM the `syscall` instruction
+ * costs several times what a posted call does. A site whose calls are served
  * without exits comes to jump to the entry code (match.h says how), in the
  * process's own copy of the program's code.
  *
@@ -39,8 +39,9 @@ void dune_site_leave(struct dune_task *t);
 bool dune_site_step(struct dune_task *t);
 
 /*
- * t met an int3 (#BP, or what comes in its place). True: it was that of a rewritten site, to which somebody came
- * in another way than by its `syscall`, and t goes on behind it.
+ * t met an int3 (#BP, or what comes in its place). True: it was that of a
+ * rewritten site, to which somebody came in another way than by its `syscall`,
+ * and t goes on behind it.
  */
 bool dune_site_stray(struct dune_task *t);
 

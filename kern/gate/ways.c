@@ -1,8 +1,8 @@
 /*
  * The calls that the proxy serves. A row's `proxy` names a way: a function that
- * serves the call or declines it, when it could wait for long or when its effect
- * would be on the calling thread. A guest that changes things between the look
- * and the call makes the proxy wait, and with it its own threads.
+ * serves the call or declines it, when it could wait for long or when its
+ * effect would be on the calling thread. A guest that changes things between
+ * the look and the call makes the proxy wait, and with it its own threads.
  */
 #include <errno.h>
 #include <fcntl.h>

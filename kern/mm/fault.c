@@ -71,7 +71,9 @@ static bool windowed(const struct dune_region *r)
 	return anonymous(r) && !(r->flags & DUNE_R_SPARSE);
 }
 
-/* Is something of the 2 MiB mapped? (Windows are not smaller than the steps.) */
+/*
+ * Is something of the 2 MiB mapped? (Windows are not smaller than the steps.)
+ */
 static bool begun(const struct dune_mm *mm, dune_gva_t span)
 {
 	dune_gva_t at;
@@ -84,10 +86,10 @@ static bool begun(const struct dune_mm *mm, dune_gva_t span)
 
 /*
  * The window to bring in and map for a first touch of memory; *hi stays 0 where
- * that is not done.
- * It doubles while the touches come where the last one ended. Memory that may be
- * filled sparsely begins like that, too; with the first touch elsewhere
- * entries for all of the 2 MiB are made, and KVM has the rest of the work.
+ * that is not done. It doubles while the touches come where the last one ended.
+ * Memory that may be filled sparsely begins like that, too; with the first
+ * touch elsewhere entries for all of the 2 MiB are made, and KVM has the rest
+ * of the work.
  */
 static void window(struct dune_mm *mm, const struct dune_region *r,
 		   dune_gva_t addr, dune_gva_t *lo, dune_gva_t *hi)

@@ -35,8 +35,8 @@ static int check_layout(void)
 }
 
 /*
- * Where mappings go until the loader says: the vDSO is made before it. The first
- * stack goes below: together they take one window.
+ * Where mappings go until the loader says: the vDSO is made before it. The
+ * first stack goes below: together they take one window.
  */
 static dune_gva_t first_top(void)
 {

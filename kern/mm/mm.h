@@ -93,8 +93,8 @@ int dune_mm_forked(struct dune_mm *mm);
  */
 int dune_mm_map_vdso(struct dune_mm *mm);
 /*
- * In a forked child, before dune_vm_rebuild(): the new VM gets the vvar pages when
- * the clock is read.
+ * In a forked child, before dune_vm_rebuild(): the new VM gets the vvar pages
+ * when the clock is read.
  */
 void dune_mm_drop_vvar(struct dune_mm *mm);
 /* Bytes of the host's vvar pages; 0 when there are none or none are seen. */

@@ -2,8 +2,8 @@
  * The vDSO: a copy of the host's code in the arena, and behind the guest's
  * entries the host's own vvar pages, at the same distance before it. So a
  * program's clock_gettime() reads the TSC and the host's clock parameters and
- * takes no exit but the first, which brings the vvar pages: their slot is one more
- * to wait for in each process, and many never read the clock.
+ * takes no exit but the first, which brings the vvar pages: their slot is one
+ * more to wait for in each process, and many never read the clock.
  */
 #include "kern/mm/internal.h"
 

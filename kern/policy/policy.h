@@ -129,8 +129,8 @@ typedef int dune_policy_add_fn(struct dune_policy *p, const char *path,
  * Sets one thing by its keyword, which is also the name of its option: ro,
  * rw, net, env, clearenv, cwd, mem, time, cpu-time, procs, fsize, allow, deny,
  * fd, exitless, rewrite, stat, trace, report. arg is NULL when there is none.
- * -EINVAL for an unknown keyword or a bad argument, -E2BIG when full, what add returns; the
- * message starts with the keyword.
+ * -EINVAL for an unknown keyword or a bad argument, -E2BIG when full, what add
+ * returns; the message starts with the keyword.
  */
 int dune_policy_set(struct dune_policy *p, const char *keyword,
 		    const char *arg, dune_policy_add_fn *add);

@@ -1,7 +1,8 @@
 /*
- * Ranges whose page faults the program resolves (dune/gc.h, dune_gc_on_fault()),
- * and system calls with a buffer there: the kernel would go past the guest's
- * tables, so the fault comes before the call, which is then made again.
+ * Ranges whose page faults the program resolves (dune/gc.h,
+ * dune_gc_on_fault()), and system calls with a buffer there: the kernel would
+ * go past the guest's tables, so the fault comes before the call, which is then
+ * made again.
  */
 #ifndef DUNE_KERN_SELF_BARRIER_H
 #define DUNE_KERN_SELF_BARRIER_H

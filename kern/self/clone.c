@@ -169,13 +169,13 @@ struct cpu_state {
 	struct kvm_regs u;
 	uint64_t fs_base, gs_base;
 	struct kvm_sregs sregs;
+	uint8_t xsave[8192] __attribute__((aligned(64)));
 	union {
 		struct kvm_msrs head;
 		char room[sizeof(struct kvm_msrs) +
 			  DUNE_ARRAY_SIZE(kept_msrs) *
 			  sizeof(struct kvm_msr_entry)];
 	} msrs;
-	uint8_t xsave[8192] __attribute__((aligned(64)));
 };
 
 static int save(struct dune_vcpu *c, struct cpu_state *s)

@@ -40,7 +40,8 @@ void dune_task_die(int sig)
 
 /*
  * There is no guest to go back to, and no caller to return to: the one place
- * where the library writes, to descriptor 2, before the process ends by SIGABRT.
+ * where the library writes, to descriptor 2, before the process ends by
+ * SIGABRT.
  */
 void dune_task_abort(const char *what)
 {

@@ -24,9 +24,9 @@ void dune_dirty_mark(uint64_t va, uint64_t len);
 void dune_dirty_again(void);
 
 /*
- * Is va's page dirty, as far as anybody knows? The main root. at: where the last
- * question led, { .span = -1 } at first; for questions right after another, as
- * tables may lose their entry to a larger leaf.
+ * Is va's page dirty, as far as anybody knows? The main root. at: where the
+ * last question led, { .span = -1 } at first; for questions right after
+ * another, as tables may lose their entry to a larger leaf.
  */
 struct dune_dirty_at {
 	uint64_t span;

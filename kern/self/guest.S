@@ -13,7 +13,8 @@
 #include "kern/self/percpu.h"
 
 /* The block's data, as seen from the copied code. */
-#define PC(field)	(dune_guest_code - DUNE_PC_STUBS + DUNE_PCPU_##field)(%rip)
+#define PC(field)	\
+	(dune_guest_code - DUNE_PC_STUBS + DUNE_PCPU_##field)(%rip)
 /* Where the TSS says which ports ring 3 may use. */
 #define IOMAP_BASE	(dune_guest_code - DUNE_PC_STUBS + DUNE_PC_IOMAP)(%rip)
 
@@ -85,10 +86,10 @@ user_syscall:
 /* ---- traps: on the IST stack; vector, error code, CPU's frame ---- */
 
 /*
- * Stack: 0 rcx, 8 rax, 16 vector, 24 error, 32 rip, cs, rflags, 56 rsp, ss. Was it
- * a trap of the lines here, because what they use is not mapped? It would come
- * again without end. Ring 3 may say any rsp, but executes nothing here: its fault
- * is that of the fetch.
+ * Stack: 0 rcx, 8 rax, 16 vector, 24 error, 32 rip, cs, rflags, 56 rsp, ss. Was
+ * it a trap of the lines here, because what they use is not mapped? It would
+ * come again without end. Ring 3 may say any rsp, but executes nothing here:
+ * its fault is that of the fetch.
  */
 .macro STOP_IF_OURS
 	mov	56(%rsp), %rcx
@@ -172,8 +173,8 @@ dune_guest_soft_to_user:
 dune_guest_soft_to_user_end:
 
 /*
- * A software KVM may stay in ring 3 with a system call, or not (it does not when
- * rsp is not canonical). So it was in emulated ring 0: on as a trap.
+ * A software KVM may stay in ring 3 with a system call, or not (it does not
+ * when rsp is not canonical). So it was in emulated ring 0: on as a trap.
  */
 soft_syscall:
 	lea	dune_guest_code - DUNE_PC_STUBS + DUNE_PC_IST_TOP(%rip), %rsp
@@ -345,7 +346,9 @@ dune_guest_finish:
 dune_guest_resume:
 	mov	%rdi, %rsp
 
-/* A signal that came up to here has left a kick; what comes now, finds a frame. */
+/*
+ * A signal that came up to here has left a kick; what comes now, finds a frame.
+ */
 	.globl dune_guest_return, dune_guest_poll_out
 	.hidden dune_guest_return, dune_guest_poll_out
 dune_guest_return:
@@ -377,7 +380,9 @@ dune_guest_restore:
 dune_guest_restore_iret:
 	iretq
 
-/* void to_user(frame): loads it in ring 3. rbx: the frame, till it is loaded. */
+/*
+ * void to_user(frame): loads it in ring 3. rbx: the frame, till it is loaded.
+ */
 	.globl dune_guest_to_user, dune_guest_user, dune_guest_user_end
 	.globl dune_guest_user_poll_out
 	.hidden dune_guest_to_user, dune_guest_user, dune_guest_user_end
@@ -425,9 +430,9 @@ dune_guest_overflow_out:
 	ud2
 
 /*
- * Ring 3's TF may step into the system call entry (VT-x, whatever MSR_FMASK says).
- * Nobody is to see ring 0 there, least of all as ring 0's: go on without TF. The
- * return to ring 3 has it in r11.
+ * Ring 3's TF may step into the system call entry (VT-x, whatever MSR_FMASK
+ * says). Nobody is to see ring 0 there, least of all as ring 0's: go on without
+ * TF. The return to ring 3 has it in r11.
  */
 debug:
 	testb	$3, 40(%rsp)

@@ -72,10 +72,11 @@ void dune_self_native(struct dune_sthread *t)
 }
 
 /*
- * All CPUs forget what they have cached. With nested paging it is enough that KVM
- * loses any page it has mapped, for it then flushes all of them: the lower one of
- * the IST stack, which the guest has touched just before, and nobody uses. Else,
- * or where memory is locked, KVM forgets all it has made of the tables.
+ * All CPUs forget what they have cached. With nested paging it is enough that
+ * KVM loses any page it has mapped, for it then flushes all of them: the lower
+ * one of the IST stack, which the guest has touched just before, and nobody
+ * uses. Else, or where memory is locked, KVM forgets all it has made of the
+ * tables.
  */
 static long flush_all(struct dune_sthread *t)
 {

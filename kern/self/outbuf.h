@@ -5,11 +5,11 @@
 #include "kern/sys/sys.h"
 
 /*
- * Calls visit for every range that the kernel may write. More than is written is
- * told, never less: whole buffers, though less may come; a page, where
- * the length is not known. Reads vectors and headers of messages, which the caller
- * of the system call must leave alone as long as it runs. What is mapped there is
- * not asked. Not told is what the kernel writes after the call has returned
+ * Calls visit for every range that the kernel may write. More than is written
+ * is told, never less: whole buffers, though less may come; a page, where the
+ * length is not known. Reads vectors and headers of messages, which the caller
+ * of the system call must leave alone as long as it runs. What is mapped there
+ * is not asked. Not told is what the kernel writes after the call has returned
  * (io_submit(2), io_uring), and ctid at a thread's end.
  */
 typedef void dune_outbuf_visit(void *ctx, uint64_t va, uint64_t len);

@@ -40,8 +40,9 @@
 #define DUNE_VEC_SYSCALL	256	/* a system call from ring 3 */
 
 /*
- * Ports: how the guest asks the host side. Ring 3 has none; but where ring 0 runs
- * in ring 3 they have to be open to it: then the I/O map changes with the ring.
+ * Ports: how the guest asks the host side. Ring 3 has none; but where ring 0
+ * runs in ring 3 they have to be open to it: then the I/O map changes with the
+ * ring.
  */
 #define DUNE_IOMAP_OPEN		104
 #define DUNE_IOMAP_SHUT		0xffff	/* beyond the TSS: all ports fault */

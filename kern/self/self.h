@@ -8,14 +8,14 @@
  * the host side leaves errno alone, and uses no malloc, no stdio and
  * no lock that guest code takes.
  *
- *   start.c   the process's VM; entering and leaving      block.c  stubs, tables
- *   run.c     one KVM_RUN: state in, reason out           mem.c    memory
- *   loop.c    what is done about the reason               clone.c  threads, fork
- *   calls.c   system calls that are not simply forwarded  die.c    ends
- *   fds.c     descriptors of ours                         host.S   stack switches
- *   guest.S   code that runs in the guest                 dirty.c  dirty bits of
- *   softdirty.c  clear_refs and pagemap                   what the host writes
- *   outbuf.c  buffers of system calls                     barrier.c  faults there
+ *   start.c   the process's VM; entering and leaving     block.c  stubs, tables
+ *   run.c     one KVM_RUN: state in, reason out          mem.c    memory
+ *   loop.c    what is done about the reason              clone.c  threads, fork
+ *   calls.c   system calls not simply forwarded          die.c    ends
+ *   fds.c     descriptors of ours                        host.S   stacks
+ *   guest.S   code that runs in the guest                dirty.c  dirty bits of
+ *   softdirty.c  clear_refs and pagemap                      what we write
+ *   outbuf.c  buffers of system calls                    barrier.c faults there
  *
  * Who owns what: `dune_self` (one a process) owns the KVM descriptors, the VM,
  * its memory and signal dispositions; a `dune_sthread` (one a thread that
@@ -45,7 +45,7 @@ struct dune_sthread {
 	struct dune_percpu *pc;		/* its block, guest = host address */
 	struct dune_sthread *next;	/* of all */
 	bool active;			/* in Dune mode */
-	bool deliverable;		/* u is a state a signal can interrupt */
+	bool deliverable;		/* u can be interrupted by a signal */
 	struct dune_rseq rseq;		/* to come back when it leaves */
 	struct dune_call call;		/* dirty.h: what it is in */
 	bool calling;
@@ -128,7 +128,9 @@ int dune_block_make(struct dune_vm *vm, unsigned int index,
 void dune_block_init(struct dune_vm *vm, struct dune_percpu *pc);
 void dune_block_sregs(const struct dune_vm *vm, const struct dune_percpu *pc,
 		      dune_gpa_t root, struct kvm_sregs *sregs);
-/* Of the CPU as this KVM shows it: CPUID's bit; PCIDs in ring 0; 1 GiB pages. */
+/*
+ * Of the CPU as this KVM shows it: CPUID's bit; PCIDs in ring 0; 1 GiB pages.
+ */
 bool dune_kind_has(const struct dune_kvm_kind *kind, uint32_t leaf, char reg,
 		   unsigned int bit);
 bool dune_kind_pcid(const struct dune_kvm_kind *kind);
@@ -156,8 +158,8 @@ enum dune_self_exit dune_self_run(struct dune_sthread *t);
 void dune_self_to_kernel(struct dune_sthread *t);
 /*
  * The guest runs fn(frame, block) on the handler stack, with signals held
- * (pc->hold), instead of going on at u, which is in frame: with pc->finish(frame)
- * it does that.
+ * (pc->hold), instead of going on at u, which is in frame: with
+ * pc->finish(frame) it does that.
  */
 void dune_self_upcall(struct dune_sthread *t,
 		      void (*fn)(struct dune_tf *, struct dune_percpu *));

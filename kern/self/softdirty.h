@@ -3,15 +3,15 @@
  * itself, as a kernel with CONFIG_MEM_SOFT_DIRTY has them, answered from the
  * guest's tables.
  *
- * Who opens its own clear_refs for writing has asked for it: from then on bit 55
- * of its own pagemap is the dirty bit of the guest's entry, or set where none is
- * kept, and "4" written to clear_refs clears these bits. All else in both files is
- * the host's, and so are the descriptors: dup, fcntl, close, poll are too.
- * Programs that only read pagemap see no difference.
+ * Who opens its own clear_refs for writing has asked for it: from then on bit
+ * 55 of its own pagemap is the dirty bit of the guest's entry, or set where
+ * none is kept, and "4" written to clear_refs clears these bits. All else in
+ * both files is the host's, and so are the descriptors: dup, fcntl, close, poll
+ * are too. Programs that only read pagemap see no difference.
  *
- * Which file a descriptor is, procfs is asked (/proc/self/fd), so no numbers are
- * kept track of. A forked child has the parent's descriptors for the parent's
- * memory, as with any kernel, and starts with its parent's dirty bits.
+ * Which file a descriptor is, procfs is asked (/proc/self/fd), so no numbers
+ * are kept track of. A forked child has the parent's descriptors for the
+ * parent's memory, as with any kernel, and starts with its parent's dirty bits.
  */
 #ifndef DUNE_KERN_SELF_SOFTDIRTY_H
 #define DUNE_KERN_SELF_SOFTDIRTY_H

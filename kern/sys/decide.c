@@ -33,13 +33,13 @@ static long check_arg(int fd_base, const struct dune_argspec *a,
 	case DUNE_A_INOUT:
 		if (!v)
 			return 0;
-		return dune_sys_span(a, call->arg, &len) && dune_access_ok(v, len) ?
-			0 : -EFAULT;
+		return dune_sys_span(a, call->arg, &len) &&
+		       dune_access_ok(v, len) ? 0 : -EFAULT;
 	case DUNE_A_ADDR:
 		if (a->rule == DUNE_L_NONE)
 			return 0;
-		return dune_sys_span(a, call->arg, &len) && dune_access_ok(v, len) ?
-			0 : -ENOMEM;
+		return dune_sys_span(a, call->arg, &len) &&
+		       dune_access_ok(v, len) ? 0 : -ENOMEM;
 	default:
 		return 0;
 	}

@@ -22,7 +22,8 @@ static bool is_memory(const struct stat *st)
 {
 	unsigned int n = minor(st->st_rdev);
 
-	return major(st->st_rdev) == 1 && (n == 3 || n == 5 || n == 7 || n == 9);
+	return major(st->st_rdev) == 1 &&
+	       (n == 3 || n == 5 || n == 7 || n == 9);
 }
 
 enum dune_fdtype dune_fdtype_of(const struct stat *st)

@@ -10,7 +10,9 @@ long dune_sys_mmap(struct dune_task *t, struct dune_call *c)
 
 	if (flags & MAP_ANONYMOUS) {
 		fd = -1;
-		/* a plugin has no children; its sandbox's forks are strangers */
+		/*
+		 * a plugin has no children; its sandbox's forks are strangers
+		 */
 		if (t->proc->policy->siblings &&
 		    (flags & MAP_TYPE) == MAP_SHARED)
 			flags = (flags & ~MAP_TYPE) | MAP_PRIVATE;

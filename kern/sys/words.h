@@ -1,6 +1,7 @@
 /*
- * What the words in rows-*.inc mean, for a table of struct dune_sysrow. The file
- * that includes this says with ROW_HANDLER(h) what it makes of handlers' names.
+ * What the words in rows-*.inc mean, for a table of struct dune_sysrow. The
+ * file that includes this says with ROW_HANDLER(h) what it makes of handlers'
+ * names.
  */
 #ifndef DUNE_KERN_SYS_WORDS_H
 #define DUNE_KERN_SYS_WORDS_H

@@ -126,7 +126,8 @@ static pid_t fork_with(struct dune_proc *p, int exit_signal)
 	if (exit_signal == SIGCHLD && !siblings)
 		return fork();
 	if (p->threads == 1)
-		return siblings ? fork_sibling() : syscall(SYS_clone, exit_signal, 0, NULL, NULL, 0);
+		return siblings ? fork_sibling() :
+			syscall(SYS_clone, exit_signal, 0, NULL, NULL, 0);
 	errno = EINVAL;
 	return -1;
 }

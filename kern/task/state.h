@@ -25,7 +25,7 @@ struct dune_state {
 	struct dune_limits limits;	/* once confined */
 	uint64_t sigmask;
 	uint64_t ignored;		/* signals the host cannot remember */
-	uint64_t vvar_size;		/* of the host; asked before the walls */
+	uint64_t vvar_size;		/* the host's, asked before the walls */
 	uint32_t argc, envc;		/* of the program */
 };
 
@@ -47,9 +47,9 @@ int dune_start(struct dune_state *state, const char *path,
 	       char *const *argv, char *const *envp);
 
 /*
- * The same without a program: behind the walls and with a VM that holds nothing,
- * not even the vDSO, `fill` brings memory, registers and signals. 0, or an
- * error with a message, which is returned.
+ * The same without a program: behind the walls and with a VM that holds
+ * nothing, not even the vDSO, `fill` brings memory, registers and signals. 0,
+ * or an error with a message, which is returned.
  */
 typedef int dune_start_fn(struct dune_task *task, void *ctx);
 int dune_start_with(struct dune_state *state, const char *name,

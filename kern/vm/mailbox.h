@@ -9,8 +9,8 @@
  * Entry code also answers getpid and gettid by itself.
  *
  * On a software KVM the two pages are also at DUNE_SITES_GVA, in page tables
- * whose root is the vCPU's own: what runs there finds the mailbox of the vCPU it
- * runs on, however it came there. That is where rewritten sites jump.
+ * whose root is the vCPU's own: what runs there finds the mailbox of the vCPU
+ * it runs on, however it came there. That is where rewritten sites jump.
  *
  * Where ring 0 is native only ring 0 can reach the page. On a software KVM the
  * entry code runs in ring 3: the program may write anything there at any time.
@@ -69,7 +69,7 @@
 #define DUNE_AT_OUT		7	/* at `out`: as ENTRY */
 #define DUNE_AT_WAIT		8	/* at the other `out`: as POSTED */
 #define DUNE_AT_SYSRET		9	/* after either: as LEAVE */
-#define DUNE_AT_SITE		10	/* from a rewritten site: flags are live */
+#define DUNE_AT_SITE		10	/* from a rewritten site: live flags */
 #define DUNE_AT_SITE_STACK	11	/* the same, rsp is in the mailbox */
 #define DUNE_AT_NOTHING		12	/* behind the code */
 

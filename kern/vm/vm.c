@@ -23,7 +23,9 @@ enum { SLOT_RING0, SLOT_ALIAS, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
 
 #define HASH_SIZE	(2 * DUNE_MAX_WINDOWS)
 
-/* Of the ring 0 area, what the smallest program's VM needs: one fault, not 20. */
+/*
+ * Of the ring 0 area, what the smallest program's VM needs: one fault, not 20.
+ */
 #define FIRST_PAGES	(24 * DUNE_PAGE_SIZE)
 
 /* Both of the windows' tables, as one mapping: what is not used stays free. */
@@ -173,7 +175,8 @@ int dune_vm_alias(struct dune_vm *vm, uint64_t flags)
 /* KVM takes the right to write from all pages, and notes who gets it. */
 static int log_window(struct dune_vm *vm, unsigned int index)
 {
-	uint64_t i = window_gpa(index) >> DUNE_WINDOW_SHIFT, bit = 1ul << i % 64;
+	uint64_t i = window_gpa(index) >> DUNE_WINDOW_SHIFT;
+	uint64_t bit = 1ul << i % 64;
 	int r;
 
 	vm->logged.bits[i / 64] |= bit;

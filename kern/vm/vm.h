@@ -49,8 +49,8 @@ int dune_kvm_ask(int kvm_fd, struct dune_kvm_kind *kind);
 
 /*
  * Asks, and runs the probe guest in a throw-away VM. About 2 ms.
- * all: also host_pte_edits, which Dune mode and people want. Once at a time in a
- * process; dune_kvm_probe_end() afterwards, also on failure: closing a VM
+ * all: also host_pte_edits, which Dune mode and people want. Once at a time in
+ * a process; dune_kvm_probe_end() afterwards, also on failure: closing a VM
  * takes a while, which a caller in a hurry can put off.
  */
 int dune_kvm_probe(int kvm_fd, struct dune_kvm_kind *kind, bool all);
@@ -218,8 +218,8 @@ enum dune_exit dune_vcpu_run(struct dune_vcpu *vcpu);
 
 /*
  * Stopped by a signal: has KVM an exception still to deliver? With another rip
- * it would become somebody else's, or be lost. Of an int3's KVM tells nothing on a
- * software KVM, where the instruction is over by then: true wherever the
+ * it would become somebody else's, or be lost. Of an int3's KVM tells nothing
+ * on a software KVM, where the instruction is over by then: true wherever the
  * guest is behind one and has moved since `entered`.
  */
 bool dune_vcpu_exception_waits(const struct dune_vcpu *vcpu);

@@ -1,8 +1,8 @@
 /*
  * libdune: privileged CPU features for ordinary processes, on stock /dev/kvm.
  *
- * dune_caps() tells what the machine at hand can do; dune_enter() goes there. All
- * functions are thread-safe unless they say otherwise; none prints, exits
+ * dune_caps() tells what the machine at hand can do; dune_enter() goes there.
+ * All functions are thread-safe unless they say otherwise; none prints, exits
  * or aborts; none may be called from a signal handler.
  *
  * C and C++. Link with `pkg-config --libs dune`.
@@ -83,9 +83,9 @@ DUNE_API const char *dune_version(void);
 
 /*
  * Dune mode: the calling thread goes on in guest mode, in the same place, on
- * the same stack, and now in ring 0 of its process's own virtual machine.
- * libc, files, sockets and threads work as before. Threads that are made in Dune
- * mode start in it; a forked child stays in it, in a virtual machine of its own;
+ * the same stack, and now in ring 0 of its process's own virtual machine. libc,
+ * files, sockets and threads work as before. Threads that are made in Dune mode
+ * start in it; a forked child stays in it, in a virtual machine of its own;
  * execve(2) leaves it, and so does the child of vfork(2) or posix_spawn(3).
  *
  * 0 also when the thread is in Dune mode already. -ENOENT, -EACCES, -ENOTSUP,

@@ -1,7 +1,7 @@
 /*
  * The page-table functions in any order, against a model that knows for every
- * page of every root whether it is there, writable, ring 3's, and what is in it.
- * Snapshots make roots; an access is what fake-tables.h makes of it.
+ * page of every root whether it is there, writable, ring 3's, and what is in
+ * it. Snapshots make roots; an access is what fake-tables.h makes of it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,8 +17,9 @@
 	X(wrmsr_efer, "mov $0xc0000080, %%ecx\n\twrmsr")		\
 	X(rdpmc, "xor %%ecx, %%ecx\n\trdpmc") X(invd, "invd")		\
 	X(wbinvd, "wbinvd") X(invlpg, "invlpg (%%rsp)")			\
-	X(swapgs, "swapgs") X(sysretq, "sysretq") X(sysexit, "sysexitl")	\
-	X(sysretl, "sysretl") X(sysenter, "sysenter")			\
+	X(swapgs, "swapgs") X(sysretq, "sysretq")			\
+	X(sysexit, "sysexitl") X(sysretl, "sysretl")			\
+	X(sysenter, "sysenter")						\
 	X(iret_cs8, "push $0\n\tpush %%rsp\n\tpush $2\n\tpush $8\n\t"	\
 	  "lea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:")		\
 	X(iret_cs10, "push $0x18\n\tpush %%rsp\n\tpush $2\n\tpush $0x10\n\t"\

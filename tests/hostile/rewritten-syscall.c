@@ -50,7 +50,9 @@ int main(void)
 	try_init();
 	if (vdso && TRY(*(volatile char *)vdso = 0))
 		ESCAPED("store to the vDSO");
-	/* Its own copy may be written; code that time(2) runs must stay code. */
+	/*
+	 * Its own copy may be written; code that time(2) runs must stay code.
+	 */
 	if (vdso && mprotect((void *)vdso, PAGE, PROT_READ | PROT_WRITE |
 			     PROT_EXEC) == 0)
 		(void)TRY(*(volatile char *)vdso = 0);

@@ -1,6 +1,7 @@
 /*
- * Accesses through the roots of fake-tables.h: an access is dune_vm_fault() until
- * it says that the entry is good, and then a look at the page the entry maps.
+ * Accesses through the roots of fake-tables.h: an access is dune_vm_fault()
+ * until it says that the entry is good, and then a look at the page the entry
+ * maps.
  */
 #ifndef FAKE_ROOTS_H
 #define FAKE_ROOTS_H

@@ -1,6 +1,7 @@
 /*
  * A process and its host side for the guest's page-table code: mappings that
- * are really there, a fill that makes entries as dune_smem_fill() does, a TLB of counters.
+ * are really there, a fill that makes entries as dune_smem_fill() does, a TLB
+ * of counters.
  */
 #ifndef FAKE_TABLES_H
 #define FAKE_TABLES_H
@@ -236,7 +237,8 @@ static inline int fake_start(unsigned int flags)
 		if (map_at(mappings[i].lo, MAP_SIZE) == MAP_FAILED)
 			return -1;
 	fake.setup = (struct dune_vm_setup){
-		.ops = &fake_ops, .area = map_at(DUNE_RING0_GVA, DUNE_RING0_SIZE),
+		.ops = &fake_ops,
+		.area = map_at(DUNE_RING0_GVA, DUNE_RING0_SIZE),
 		.area_size = DUNE_RING0_SIZE, .own = 32ul << 20,
 		.own_size = 32ul << 20, .root = MAIN_GPA, .flags = flags,
 	};

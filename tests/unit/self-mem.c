@@ -229,7 +229,8 @@ static void the_programs_wish(void **state)
 	e = entry(BASE);
 	e[0] &= ~DUNE_PTE_W;
 	e[1] = 0;
-	e[2] = (BASE + 7 * P) | DUNE_PTE_P | DUNE_PTE_W | DUNE_PTE_NX | 1ul << 55;
+	e[2] = (BASE + 7 * P) | DUNE_PTE_P | DUNE_PTE_W | DUNE_PTE_NX |
+	       1ul << 55;
 	e[3] = (e[3] & ~(DUNE_PTE_W | DUNE_PTE_D)) | PTE_COW;
 	assert_int_equal(touch(BASE, WRITE), DUNE_FAULT_ACCERR);
 	assert_int_equal(touch(BASE, READ), DUNE_FAULT_OK);

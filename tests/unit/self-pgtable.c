@@ -1,4 +1,6 @@
-/* The guest's page tables: lookups and edits. No KVM. The rest: self-walks.c. */
+/*
+ * The guest's page tables: lookups and edits. No KVM. The rest: self-walks.c.
+ */
 #include "tests/unit/fake-tables.h"
 
 /* ---- lookups ---- */

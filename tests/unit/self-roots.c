@@ -1,6 +1,6 @@
 /*
- * Several roots: following, snapshots, copy on write, first aid for faults, what
- * the host changes. No KVM. Ring 3's views of them: self-views.c.
+ * Several roots: following, snapshots, copy on write, first aid for faults,
+ * what the host changes. No KVM. Ring 3's views of them: self-views.c.
  */
 #include "tests/unit/fake-roots.h"
 

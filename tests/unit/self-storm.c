@@ -1,8 +1,8 @@
 /*
  * Dune mode's memory under random calls, next to the host's own for the same
- * calls in another window: equal answers; a touch comes to the same; every entry
- * that is there says what /proc/self/maps says. Then calls, touches and the
- * program's own edits of entries from several threads at once.
+ * calls in another window: equal answers; a touch comes to the same; every
+ * entry that is there says what /proc/self/maps says. Then calls, touches and
+ * the program's own edits of entries from several threads at once.
  */
 #include "tests/unit/fake-smem.h"
 

@@ -1,6 +1,6 @@
 /*
- * Ring 3's tables on a software KVM: derived from the program's, with what ring 3
- * may and nothing else, flushed like a TLB. No KVM.
+ * Ring 3's tables on a software KVM: derived from the program's, with what ring
+ * 3 may and nothing else, flushed like a TLB. No KVM.
  */
 #include "tests/unit/fake-roots.h"
 

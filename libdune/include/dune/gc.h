@@ -35,15 +35,15 @@ extern "C" {
 
 /*
  * Makes dirty bits of the range (page aligned) exact to 4 KiB: tables are made,
- * larger pages split. And from the first call on, system calls that write
- * into memory of the process set the dirty bits of what they write, in any range.
+ * larger pages split. And from the first call on, system calls that write into
+ * memory of the process set the dirty bits of what they write, in any range.
  *
  * Always told as dirty: what was mapped anew (mmap, mremap, brk), or lost its
- * contents (MADV_DONTNEED), since the last clear. Memory that is mapped anew may
- * be one larger page again; tracking it again makes it exact again.
+ * contents (MADV_DONTNEED), since the last clear. Memory that is mapped anew
+ * may be one larger page again; tracking it again makes it exact again.
  *
- * len may be 0: then only the system calls are. Costs a look at each 2 MiB where
- * there is nothing to be made; much more for the first time.
+ * len may be 0: then only the system calls are. Costs a look at each 2 MiB
+ * where there is nothing to be made; much more for the first time.
  * -EINVAL: not aligned, wraps around. -ENOMEM: no table page is left.
  */
 DUNE_API int dune_gc_track(void *va, size_t len);
@@ -58,10 +58,10 @@ struct dune_gc_range {
 
 /*
  * Reads, and with DUNE_SCAN_CLEAR clears, dirty (DUNE_SCAN_DIRTY) or accessed
- * (DUNE_SCAN_ACCESSED) bits of n ranges. One flush for all of them, on all threads
- * in Dune mode, done when the call returns: a write that begins after that sets
- * its bit. A write that another thread makes during the call may be in this
- * bitmap or in the next, and is never in neither.
+ * (DUNE_SCAN_ACCESSED) bits of n ranges. One flush for all of them, on all
+ * threads in Dune mode, done when the call returns: a write that begins after
+ * that sets its bit. A write that another thread makes during the call may be
+ * in this bitmap or in the next, and is never in neither.
  * Returns the sum of pages, or -EINVAL. A range with len 0 has none.
  */
 DUNE_API long dune_gc_scan(struct dune_gc_range *range, size_t n, int flags);
@@ -78,9 +78,9 @@ typedef enum dune_trap_action dune_gc_fault(struct dune_tf *tf, uint64_t va,
 					    uint32_t error, void *arg);
 
 /*
- * Sets the handler of a range (page aligned), NULL removes it; the range must be
- * one that is set, or overlap none. flags: 0, or DUNE_TRAP_NOFPU (takes effect
- * if all ranges' handlers say so). At most DUNE_GC_HANDLERS ranges.
+ * Sets the handler of a range (page aligned), NULL removes it; the range must
+ * be one that is set, or overlap none. flags: 0, or DUNE_TRAP_NOFPU (takes
+ * effect if all ranges' handlers say so). At most DUNE_GC_HANDLERS ranges.
  *
  * Uses the process's handler of DUNE_VEC_PF (dune_trap_set()); a thread's own
  * comes before it. A system call whose buffer is in such a range calls
@@ -96,12 +96,12 @@ DUNE_API int dune_gc_on_fault(void *va, size_t len, unsigned int flags,
 
 /*
  * Stops all other threads in Dune mode, by a signal of the program's choice
- * that nobody else uses or blocks for long (SIGRTMIN + 5, say). Returns
- * how many when they stand. They stay in their signal handler, registers on
- * their stacks; a system call that could be restarted is.
- * One stop at a time: another thread that calls it waits, and counts as stopped.
- * Threads made meanwhile: none, as the others stand.
- * No malloc, stdio or lock that they may hold, until dune_gc_resume().
+ * that nobody else uses or blocks for long (SIGRTMIN + 5, say). Returns how
+ * many when they stand. They stay in their signal handler, registers on their
+ * stacks; a system call that could be restarted is. One stop at a time: another
+ * thread that calls it waits, and counts as stopped. Threads made meanwhile:
+ * none, as the others stand. No malloc, stdio or lock that they may hold, until
+ * dune_gc_resume().
  * -EINVAL: no such signal.
  */
 DUNE_API long dune_gc_stop(int sig);
@@ -111,9 +111,9 @@ DUNE_API int dune_gc_resume(void);
 
 /*
  * Calls cb for each thread that stands: its id, its registers (r15 .. rsp, rip
- * as the signal found them; changes are not taken over) and sp, the lowest address
- * of its stack that is in use. What cb returns other than 0 ends it and is
- * returned. For the thread that called dune_gc_stop().
+ * as the signal found them; changes are not taken over) and sp, the lowest
+ * address of its stack that is in use. What cb returns other than 0 ends it and
+ * is returned. For the thread that called dune_gc_stop().
  */
 typedef int (*dune_gc_thread)(int tid, const struct dune_tf *regs,
 			      const void *sp, void *arg);

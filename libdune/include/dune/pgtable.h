@@ -11,14 +11,14 @@
  *   - an entry of the last level that is zero, or not what libc made it, is
  *     the program's wish: touching the page is the fault handler's business.
  *   - munmap(), mprotect(), mremap(), brk() keep entries of the main root true.
- * The tables of the main root are never freed. A *following* root (dune_vm_clone(),
- * dune_root_new(DUNE_ROOT_FOLLOW)) takes what it has no entry for, zero entries
- * of the last level included, from the main root; DUNE_PTE_NONE is the entry of a
- * page that is to stay unmapped there.
+ * The tables of the main root are never freed. A *following* root
+ * (dune_vm_clone(), dune_root_new(DUNE_ROOT_FOLLOW)) takes what it has no entry
+ * for, zero entries of the last level included, from the main root;
+ * DUNE_PTE_NONE is the entry of a page that is to stay unmapped there.
  *
  * What all roots share: the 512 GiB that hold libdune's own tables, stacks and
- * the page pool (0x500000000000). Edits of ranges step over it.
- * Entries that lead to a root (a table that maps itself) are followed by lookups
+ * the page pool (0x500000000000). Edits of ranges step over it. Entries that
+ * lead to a root (a table that maps itself) are followed by lookups
  * only: ranges, walks and clones leave them out.
  *
  * Entries may be edited directly, by single stores or atomic operations, the
@@ -104,7 +104,7 @@ struct page;
 #define PERM_BIG_1GB	0x0200		/* 1 GiB pages */
 #define PERM_USR1	0x1000		/* PTE_USR1 ... */
 #define PERM_USR2	0x2000
-#define PERM_USR3	0x4000	/* 0x3000 in the original, where it was 1 and 2 */
+#define PERM_USR3	0x4000		/* the original: 0x3000, 1 and 2 */
 #define PERM_SCODE	(PERM_R | PERM_X)
 #define PERM_STEXT	(PERM_R | PERM_W)
 #define PERM_SSTACK	PERM_STEXT
@@ -138,10 +138,10 @@ static inline bool dune_pte_user(ptent_t e)
 
 /*
  * The entry that maps va: of a 4 KiB page, or of the larger page va is in.
- * create: CREATE_NORMAL makes missing tables for a 4 KiB entry (a larger leaf is
- * returned as it is); CREATE_BIG and CREATE_BIG_1GB for an entry of that
- * size, -EEXIST where smaller tables are. *pte stays valid as long
- * as the root; the entry in it may be absent (PTE_P clear).
+ * create: CREATE_NORMAL makes missing tables for a 4 KiB entry (a larger leaf
+ * is returned as it is); CREATE_BIG and CREATE_BIG_1GB for an entry of that
+ * size, -EEXIST where smaller tables are. *pte stays valid as long as the root;
+ * the entry in it may be absent (PTE_P clear).
  * 0; -ENOENT: no table, CREATE_NONE; -ENOMEM; -EINVAL: va not canonical,
  * 1 GiB pages on a CPU without; -EFAULT: a table entry leads nowhere.
  */
@@ -185,19 +185,22 @@ DUNE_API int dune_vm_walk(ptent_t *root, void *start, void *end,
 /* ---- editing ----
  *
  * Ranges are of bytes; all pages they touch are meant. Larger leaves are split
- * where a range covers a part of one. -EINVAL: a range that wraps around,
- * is not canonical or lies in the shared range; perm out of its values. -ENOMEM: no table
- * page left; what comes before in the range is done.
+ * where a range covers a part of one. -EINVAL: a range that wraps around, is
+ * not canonical or lies in the shared range; perm out of its values. -ENOMEM:
+ * no table page left; what comes before in the range is done.
  */
 
 /*
- * Gives present entries of the range the rights of perm; A, D and the page stay.
- * PERM_NONE (perm without PERM_R) makes entries not present and keeps the page in
+ * Gives present entries of the range the rights of perm; A, D and the page
+ * stay. PERM_NONE (perm without PERM_R) makes entries not present and keeps the
+ * page in
  * them: a later call with PERM_R brings it back. -EINVAL: PERM_W alone.
  */
 DUNE_API int dune_vm_mprotect(ptent_t *root, void *va, size_t len, int perm);
 
-/* Many of them with one flush. The first error ends it; flushed all the same. */
+/*
+ * Many of them with one flush. The first error ends it; flushed all the same.
+ */
 struct dune_vm_range {
 	void *va;
 	size_t len;
@@ -210,8 +213,8 @@ DUNE_API int dune_vm_protect_ranges(ptent_t *root,
 /*
  * Maps the range to guest physical addresses from pa on; what was mapped goes.
  * PERM_BIG, PERM_BIG_1GB: va and pa aligned to that, len is rounded up. -EINVAL
- * otherwise, and for 1 GiB pages on a CPU without. A pool page (dune_page_alloc())
- * that is mapped is owned by the entry: one reference each.
+ * otherwise, and for 1 GiB pages on a CPU without. A pool page
+ * (dune_page_alloc()) that is mapped is owned by the entry: one reference each.
  */
 DUNE_API int dune_vm_map_phys(ptent_t *root, void *va, size_t len, void *pa,
 			      int perm);
@@ -246,17 +249,20 @@ struct dune_vm_move {
 DUNE_API int dune_vm_move(ptent_t *root, const struct dune_vm_move *move,
 			  size_t n);
 
-/* Sets and clears bits among PTE_USR1-3, of present entries. No flush needed. */
+/*
+ * Sets and clears bits among PTE_USR1-3, of present entries. No flush needed.
+ */
 DUNE_API int dune_vm_user_bits(ptent_t *root, void *va, size_t len,
 			       ptent_t set, ptent_t clear);
 
 /*
  * Accessed and dirty bits of the len / 4 KiB pages from va on (both page
- * aligned) into bitmap: bit i % 64 of word i / 64 is page i. Of a larger leaf all
- * bits are the leaf's. Which: DUNE_SCAN_DIRTY, DUNE_SCAN_ACCESSED, or both: the page
- * has any of them. DUNE_SCAN_CLEAR also clears those, atomically, and flushes
- * once. Pages that nothing was asked about yet (no table) count as touched,
- * for the host may have written them. bitmap may be NULL (count, or clear).
+ * aligned) into bitmap: bit i % 64 of word i / 64 is page i. Of a larger leaf
+ * all bits are the leaf's. Which: DUNE_SCAN_DIRTY, DUNE_SCAN_ACCESSED, or both:
+ * the page has any of them. DUNE_SCAN_CLEAR also clears those, atomically, and
+ * flushes once. Pages that nothing was asked about yet (no table) count as
+ * touched, for the host may have written them. bitmap may be NULL (count, or
+ * clear).
  * Returns the number of bits set, or an errno.
  */
 #define DUNE_SCAN_ACCESSED	0x20
@@ -268,8 +274,8 @@ DUNE_API long dune_vm_scan(ptent_t *root, void *va, size_t len, int flags,
 /* ---- roots ---- */
 
 /*
- * A new root, NULL when table pages are used up. DUNE_ROOT_FOLLOW: a live view of
- * the process, to be changed where the program likes. 0: empty but for the
+ * A new root, NULL when table pages are used up. DUNE_ROOT_FOLLOW: a live view
+ * of the process, to be changed where the program likes. 0: empty but for the
  * shared range; code that runs in it has to be mapped first.
  */
 #define DUNE_ROOT_FOLLOW	1
@@ -277,11 +283,11 @@ DUNE_API ptent_t *dune_root_new(int flags);
 
 /*
  * A snapshot: private writable pages (MAP_PRIVATE mappings; pool pages) of both
- * become copy-on-write, all else is shared. Follows the main root in what is mapped
- * later. The live page stays where it is: when the main root is written, the clones
- * that share the page get a copy of its old contents. So a clone that maps a
- * process page at another address than its own sees that page change.
- * Faults on such pages are resolved before the program's handlers.
+ * become copy-on-write, all else is shared. Follows the main root in what is
+ * mapped later. The live page stays where it is: when the main root is written,
+ * the clones that share the page get a copy of its old contents. So a clone
+ * that maps a process page at another address than its own sees that page
+ * change. Faults on such pages are resolved before the program's handlers.
  * Costs a table page for each 2 MiB mapped by 4 KiB entries. NULL: no memory.
  */
 DUNE_API ptent_t *dune_vm_clone(ptent_t *root);
@@ -294,8 +300,8 @@ DUNE_API int dune_root_follow(ptent_t *root, bool on);
 
 /*
  * The calling thread goes on in root. pcid: 0, or a process-context identifier
- * (1-4095) for translations to survive switches; CR3_NOFLUSH may be or'ed to it to
- * keep those there are: then every edit of the root since has to have been
+ * (1-4095) for translations to survive switches; CR3_NOFLUSH may be or'ed to it
+ * to keep those there are: then every edit of the root since has to have been
  * flushed while the root was current. Without PCID the CPU keeps none; on a
  * software KVM CR3_NOFLUSH keeps what ring 3 has of the root.
  * -EINVAL: not a root; or code and stack are not mapped in it.
@@ -309,7 +315,9 @@ DUNE_API ptent_t *dune_root_current(void);
  * not such a page, or fec has no DUNE_PF_WRITE; -ENOMEM.
  */
 DUNE_API int dune_vm_cow(uintptr_t addr, uint64_t fec);
-/* The same for page fault handlers; a fault it cannot resolve becomes a signal. */
+/*
+ * The same for page fault handlers; a fault it cannot resolve becomes a signal.
+ */
 DUNE_API void dune_vm_default_pgflt_handler(uintptr_t addr, uint64_t fec);
 
 /* ---- physical pages ---- */

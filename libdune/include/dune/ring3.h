@@ -21,8 +21,9 @@ extern "C" {
 #endif
 
 /*
- * Enters ring 3 with the registers of tf (rip, rsp, rflags, general registers; cs
- * and ss are set, tf itself is not kept) and the FS base of dune_set_user_fs().
+ * Enters ring 3 with the registers of tf (rip, rsp, rflags, general registers;
+ * cs and ss are set, tf itself is not kept) and the FS base of
+ * dune_set_user_fs().
  * Returns what a handler gives to dune_ret_from_user(); calls nest.
  * -EPERM outside Dune mode; -ENOTSUP on a software KVM whose CPU has no
  * FSGSBASE.

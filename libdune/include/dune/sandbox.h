@@ -256,8 +256,9 @@ DUNE_API int dune_sandbox_callbacks(struct dune_sandbox *box,
 				    void *ctx);
 
 /*
- * What one callback, or with name NULL each of them, gets as its ctx from now on,
- * in this sandbox: a clone begins with the context of its original. -ENOENT.
+ * What one callback, or with name NULL each of them, gets as its ctx from now
+ * on, in this sandbox: a clone begins with the context of its original.
+ * -ENOENT.
  */
 DUNE_API int dune_sandbox_context(struct dune_sandbox *box, const char *name,
 				  void *ctx);
@@ -358,32 +359,35 @@ DUNE_API int dune_sandbox_reset(struct dune_sandbox *box);
 
 /*
  * A new sandbox from the snapshot of another, whose clean pages it shares.
- * Functions of `box` at the snapshot are at the same places: dune_function_in().
- * Objects are looked up by dune_sandbox_object(). -EINVAL: no snapshot.
+ * Functions of `box` at the snapshot are at the same places:
+ * dune_function_in(). Objects are looked up by dune_sandbox_object(). -EINVAL:
+ * no snapshot.
  */
 DUNE_API int dune_sandbox_clone(struct dune_sandbox *box,
 				struct dune_sandbox **clone);
 
 /*
- * Writes the snapshot to a file: fd, open for writing, is cut to nothing first. A
- * later process restores it, on a machine of the same kind: a CPU that can as
- * much, the same kernel's vDSO, the same build of libdune; each is checked. What
- * the plugin knows is in the file: give it the mode of a secret where it has any.
- * -EINVAL: no snapshot, or not a regular file. -EBUSY: the plugin holds memory of
- * the host's (dune_sandbox_unshare()) or open files. -ENOSPC and others of
+ * Writes the snapshot to a file: fd, open for writing, is cut to nothing first.
+ * A later process restores it, on a machine of the same kind: a CPU that can as
+ * much, the same kernel's vDSO, the same build of libdune; each is checked.
+ * What the plugin knows is in the file: give it the mode of a secret where it
+ * has any.
+ * -EINVAL: no snapshot, or not a regular file. -EBUSY: the plugin holds memory
+ * of the host's (dune_sandbox_unshare()) or open files. -ENOSPC and others of
  * write(2).
  */
 DUNE_API int dune_sandbox_save(struct dune_sandbox *box, int fd);
 
 /*
- * A sandbox as it was saved, with that as its snapshot: reset and clone work, and
- * functions, addresses, heap blocks have their values of then; objects are
+ * A sandbox as it was saved, with that as its snapshot: reset and clone work,
+ * and functions, addresses, heap blocks have their values of then; objects are
  * looked up by dune_sandbox_object(). fd: open for reading. Options are as for
- * dune_sandbox_create(), but `heap` is the most that the file's may have: what a
- * plugin may do is never in the file, which may come from anybody. Callbacks that the plugin
- * imports fail with -ENOSYS until dune_sandbox_callbacks() has named them again.
- * -EINVAL: not a saved sandbox, another build's, a damaged one; -ENOTSUP: from a
- * machine of another kind; -ENOMEM: the options memory, heap; others as for
+ * dune_sandbox_create(), but `heap` is the most that the file's may have: what
+ * a plugin may do is never in the file, which may come from anybody. Callbacks
+ * that the plugin imports fail with -ENOSYS until dune_sandbox_callbacks() has
+ * named them again.
+ * -EINVAL: not a saved sandbox, another build's, a damaged one; -ENOTSUP: from
+ * a machine of another kind; -ENOMEM: the options memory, heap; others as for
  * create.
  */
 DUNE_API int dune_sandbox_restore(struct dune_engine *engine, int fd,

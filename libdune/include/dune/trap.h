@@ -63,16 +63,16 @@ enum dune_trap_action {
 /*
  * addr: of a page fault the address (CR2), else 0. Runs in ring 0 on the
  * thread's handler stack (64 KiB), all registers and FPU state of the
- * interrupted code saved, with signals as they were. It may call libc as far as a
- * signal handler may (the interrupted code may be inside it), may fault itself
- * (handlers nest), may longjmp() out, and need not return.
+ * interrupted code saved, with signals as they were. It may call libc as far as
+ * a signal handler may (the interrupted code may be inside it), may fault
+ * itself (handlers nest), may longjmp() out, and need not return.
  */
 typedef enum dune_trap_action dune_trap_handler(struct dune_tf *tf,
 						unsigned int vector,
 						uint64_t addr, void *arg);
 
 /* Flags of dune_trap_set(). */
-#define DUNE_TRAP_THREAD	1	/* this thread only, before the process's */
+#define DUNE_TRAP_THREAD	1	/* the thread's, before the process's */
 /*
  * The handler and all it calls use no FPU, SSE or AVX register (compiled with
  * -mgeneral-regs-only): they are not saved, which makes a trap two to

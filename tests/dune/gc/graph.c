@@ -41,7 +41,8 @@ int main(void)
 	GC_gcollect();
 	for (round = 0; round < ROUNDS; round++) {
 		for (k = 0; k < N / 8; k++) {
-			seed = seed * 6364136223846793005ul + 1442695040888963407ul;
+			seed = seed * 6364136223846793005ul +
+			       1442695040888963407ul;
 			i = (seed >> 33) % N;
 			old[i]->child = new_node(i);
 		}

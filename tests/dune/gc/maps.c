@@ -1,6 +1,6 @@
 /*
- * Dirty pages here and there: with dirty bits by mprotect() each is a mapping of
- * its own, until there are too many.
+ * Dirty pages here and there: with dirty bits by mprotect() each is a mapping
+ * of its own, until there are too many.
  */
 #include <gc.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * Programs that break their own Dune mode: each ends by the signal it would get
- * natively, or by SIGABRT and a line that says why; never in a hang. (What takes
- * the very pages away that tell about a fault spins at the worst, as it does on a
- * bare machine, and a signal ends it.)
+ * natively, or by SIGABRT and a line that says why; never in a hang. (What
+ * takes the very pages away that tell about a fault spins at the worst, as it
+ * does on a bare machine, and a signal ends it.)
  */
 #include "test.h"
 
@@ -319,7 +319,7 @@ static void jump_to_kernel(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-	int sig;		/* SIGABRT: with a line; 0: that, or a fault's */
+	int sig;		/* SIGABRT: and a line; 0: or a fault's */
 	const char *line;	/* of which this is a part */
 	unsigned int flags;
 } ends[] = {

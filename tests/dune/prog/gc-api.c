@@ -127,7 +127,8 @@ static void protect(unsigned int first, unsigned int n, int perm)
 
 static void test_faults(void)
 {
-	int fd = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+	int fd = open("/dev/zero", O_RDONLY);
+	int null = open("/dev/null", O_WRONLY);
 	unsigned int i;
 	int p[2];
 	char c = 0;

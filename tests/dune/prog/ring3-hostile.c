@@ -1,6 +1,6 @@
 /*
- * Ring 3 that tries everything against the program's ring 0: what it must not do
- * comes to a handler, with the right vector, and nothing of it happens.
+ * Ring 3 that tries everything against the program's ring 0: what it must not
+ * do comes to a handler, with the right vector, and nothing of it happens.
  */
 #include "test.h"
 
@@ -225,8 +225,9 @@ extern char piece_out_0x10[], piece_in_0x10[], piece_out_0x11[],
 	piece_hlt[], piece_clts[], piece_invd[], piece_wbinvd[], piece_invlpg[],
 	piece_invpcid[], piece_lgdt[], piece_lidt[], piece_lldt[], piece_ltr[],
 	piece_lmsw[], piece_read_cr0[], piece_write_cr0[], piece_read_cr3[],
-	piece_write_cr3[], piece_write_cr4[], piece_write_cr8[], piece_write_dr7[],
-	piece_rdmsr[], piece_wrmsr[], piece_swapgs[], piece_xsetbv[],
+	piece_write_cr3[], piece_write_cr4[], piece_write_cr8[],
+	piece_write_dr7[], piece_rdmsr[], piece_wrmsr[], piece_swapgs[],
+	piece_xsetbv[],
 	piece_sysret[], piece_sysexit[], piece_iret_0[], piece_iret_1[],
 	piece_far_jump[], piece_load_ss[], piece_int_pf[], piece_int_gp[],
 	piece_int_df[];

@@ -1,7 +1,7 @@
 /*
- * Page tables on the machine at hand: larger pages and their splitting, accessed
- * and dirty bits, direct edits with every kind of flush, flushes across threads,
- * PCIDs, snapshots, switching roots, a table that maps itself.
+ * Page tables on the machine at hand: larger pages and their splitting,
+ * accessed and dirty bits, direct edits with every kind of flush, flushes
+ * across threads, PCIDs, snapshots, switching roots, a table that maps itself.
  */
 #include "test.h"
 

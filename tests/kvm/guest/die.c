@@ -1,5 +1,6 @@
 /*
- * Ends as its argument says: `die exit N`, `die signal N`, `die segv`, or not at
+ * Ends as its argument says: `die exit N`, `die signal N`, `die segv`, or not
+ * at
  * all: `die spin`, `die block` (spins with all signals blocked), `die sleep`.
  */
 #include "guest.h"

@@ -1,6 +1,7 @@
 /*
  * Many small mappings and unmappings, one after the other and in a random
- * order: none leaks, none keeps an old page's contents. An argument sets the number.
+ * order: none leaks, none keeps an old page's contents. An argument sets the
+ * number.
  */
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 /*
  * System calls again and again from the same places, so that the monitor
- * rewrites the places where it does: results stay, signals see the program's own
- * addresses, and code that is changed, mapped elsewhere, jumped into or
+ * rewrites the places where it does: results stay, signals see the program's
+ * own addresses, and code that is changed, mapped elsewhere, jumped into or
  * stepped through does what it says.
  *
  *   rewrite DIR [original]	original: its code must be what its file says

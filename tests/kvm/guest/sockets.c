@@ -92,7 +92,9 @@ int main(void)
 	CHECK(recvmmsg(dg[1], mm, 2, 0, NULL) == 2);
 	say("mmsg %u %u\n", mm[0].msg_len, mm[1].msg_len);
 
-	/* Fewer than four bytes are waited with; another number knows it, too. */
+	/*
+	 * Fewer than four bytes are waited with; another number knows it, too.
+	 */
 	fd = dup(sv[1]);
 	CHECK(write(sv[0], "a", 1) == 1 && recv(fd, buf, 9, 0) == 1);
 	v = 4;

@@ -1,6 +1,6 @@
 /*
- * Tries one thing that a policy allows or not, and prints how it went:
- * `try read FILE`, `write FILE`, `append FILE N`, `list DIR`, `tcp`, `mem BYTES`,
+ * Tries one thing that a policy allows or not, and prints how it went: `try
+ * read FILE`, `write FILE`, `append FILE N`, `list DIR`, `tcp`, `mem BYTES`,
  * `fork N`, `call NUMBER`, `env NAME`, `cwd`, `fd N`, `cat`.
  */
 #include <arpa/inet.h>
