@@ -74,12 +74,17 @@ static long exits(void (*op)(int))
 	return best;
 }
 
-static void no_exit(const char *what, void (*op)(int))
+static void at_most(long most, const char *what, void (*op)(int))
 {
 	long n = exits(op);
 
 	say("%s: %ld exits in %d\n", what, n, PAGES);
-	CHECK(n == 0);
+	CHECK(n >= 0 && n <= most);
+}
+
+static void no_exit(const char *what, void (*op)(int))
+{
+	at_most(0, what, op);
 }
 
 static enum dune_trap_action on_trap(struct dune_tf *tf, unsigned int vector,
@@ -218,7 +223,6 @@ static void call(int i)
 int main(void)
 {
 	struct dune_caps caps = { .size = sizeof(caps) };
-	long n;
 
 	OK(dune_caps(&caps));
 	OK(dune_enter());
@@ -244,16 +248,15 @@ int main(void)
 	no_exit("a page fault resolved", page_fault);
 	no_exit("rights of a page", protect);
 	no_exit("rights of all pages, a fault on each", appel2);
-	no_exit("dirty bits", dirty);
+	/* where KVM shadows tables its dirty log takes the right to write */
+	at_most(caps.nested_paging ? 0 : PAGES, "dirty bits", dirty);
 	no_exit("a page moved", move);
 	no_exit("another root and back", switch_root);
 	CHECK(dune_vm_mprotect(pgroot, code, PAGE, PERM_R | PERM_W | PERM_X |
 			       PERM_U) == 0);
 	if (caps.native_ring0 || caps.fsgsbase)
 		no_exit("ring 3 and back", ring3);
-	n = exits(call);
-	say("a forwarded call: %ld exits in %d\n", n, PAGES);
-	CHECK(n <= PAGES);
+	at_most(PAGES, "a forwarded call", call);
 	say("done\n");
 	return 0;
 }
