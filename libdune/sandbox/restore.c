@@ -141,12 +141,12 @@ static int fill(struct dune_saved *s, struct dune_mm *mm,
 	bool vdso = r->flags & DUNE_R_VDSO, opened = r->prot & PROT_WRITE;
 	uint64_t from = r->start, len = r->end - r->start;
 	struct dune_image_run run;
-	int e, more = 0;
+	int e;
 
 	do {
 		e = get(s, &run, sizeof(run));
 		if (!e)
-			e = more = dune_image_check_run(&run, &from, r->end);
+			e = dune_image_check_run(&run, &from, r->end);
 		if (e <= 0)
 			break;
 		e = 0;
