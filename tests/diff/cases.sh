@@ -70,7 +70,9 @@ shell_script() {
 		false | true; echo "pipe $?"
 		sh -c 'exit 7'; echo "child $?"
 		sh -c 'kill -9 $$' 2>/dev/null; echo "killed $?"
-		sleep 5 & pid=$!
+		# not before it is a program: a subshell might run the trap
+		sh -c 'echo >up; exec sleep 5' & pid=$!
+		until [ -s up ]; do sleep 0.01; done
 		kill $pid; wait $pid; echo "wait $?"
 		while read -r a b; do echo "$b $a"; done <<-X
 			first second
