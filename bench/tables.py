@@ -331,9 +331,9 @@ redis wakes up by itself ten times a second. A plugin's sandbox looks for the
 next call for some microseconds after each and then sleeps.""", [
         idle("a program that sleeps", "sleep 100", "{dune} -- sleep 100"),
         idle("redis-server without clients",
-             "redis-server --port 0 --unixsocket {tmp}/idle",
+             "redis-server --port 0 --unixsocket {tmp}/idle --dir {tmp}",
              "{dune} --net --ro / --rw {tmp} -- redis-server --port 0 "
-             "--unixsocket {tmp}/idle", places=(HERE,)),
+             "--unixsocket {tmp}/idle --dir {tmp}", places=(HERE,)),
         idle("a plugin between two calls (apps/plughost)", None,
              "sh -c 'sleep 100 | {plughost}'", places=(HERE,)),
     ], grid=True),
