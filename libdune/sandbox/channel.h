@@ -56,6 +56,7 @@ enum dune_ch_op {
 	DUNE_OP_UNSHARE,	/* gp[0]: address, gp[1]: size; -> 0 */
 	DUNE_OP_FREEZE,		/* becomes a template; says 0 first */
 	DUNE_OP_STOP,		/* this slot's thread ends, after it said 0 */
+	DUNE_OP_BATCH,		/* gp[0]: address of a struct dune_ch_batch */
 };
 
 struct dune_ch_msg {
@@ -70,6 +71,21 @@ struct dune_ch_msg {
 	/* a cache line so far, which is all that most calls need */
 	uint64_t fp[DUNE_CH_FP];
 	uint64_t stack[DUNE_CH_STACK];
+};
+
+/* Calls of integers, in the heap; batch.c. */
+struct dune_ch_call {
+	uint64_t fn;
+	uint64_t gp[DUNE_CH_GP];
+	uint64_t result;		/* the guest's */
+};
+
+struct dune_ch_batch {
+	uint32_t calls;
+	uint32_t done;			/* the guest's: how many returned */
+	uint64_t value, mask;		/* of the results: what is compared */
+	uint32_t stop[2];		/* when it differs, when it is equal */
+	struct dune_ch_call call[];
 };
 
 struct dune_ch_slot {
@@ -122,6 +138,7 @@ struct dune_ch {
 #define DUNE_CH_HEAP	sizeof(struct dune_ch)
 
 _Static_assert(offsetof(struct dune_ch_msg, fp) == 64, "one cache line");
+_Static_assert(sizeof(struct dune_ch_call) == 64, "of both sides");
 _Static_assert(sizeof(struct dune_ch_head) <= 4096, "its page");
 _Static_assert(sizeof(struct dune_ch) == 4096 * (DUNE_CH_SLOTS + 1), "pages");
 

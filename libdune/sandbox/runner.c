@@ -279,6 +279,31 @@ static void op_share(struct lane *l, const struct dune_ch_msg *m)
 	answer(l, DUNE_CH_RETURN, ok ? 0 : errno, 0);
 }
 
+/* A batch of calls: the host reads how far it got also where it died. */
+static void op_batch(struct lane *l, struct dune_ch_batch *b)
+{
+	struct invoke *outer = l->innermost;
+	struct invoke in = { 0 };
+	bool stop = false;
+	uint32_t i;
+
+	l->innermost = &in;
+	for (i = 0; i < b->calls && !stop; i++) {
+		in.fn = b->call[i].fn;
+		memcpy(in.gp, b->call[i].gp, sizeof(in.gp));
+		if (runner_invoke(&in)) {
+			l->innermost = outer;
+			answer(l, DUNE_CH_FAILED, 0, 0);
+			return;
+		}
+		b->call[i].result = in.rax;
+		b->done = i + 1;
+		stop = b->stop[((in.rax ^ b->value) & b->mask) == 0];
+	}
+	l->innermost = outer;
+	answer(l, DUNE_CH_RETURN, 0, 0);
+}
+
 static void serve_op(struct lane *l, const struct dune_ch_msg *m)
 {
 	switch (m->fn) {
@@ -295,6 +320,9 @@ static void serve_op(struct lane *l, const struct dune_ch_msg *m)
 	case DUNE_OP_UNSHARE:
 		munmap((void *)m->gp[0], m->gp[1]);
 		answer(l, DUNE_CH_RETURN, 0, 0);
+		break;
+	case DUNE_OP_BATCH:
+		op_batch(l, (void *)m->gp[0]);
 		break;
 	case DUNE_OP_FREEZE:
 		freeze = true;

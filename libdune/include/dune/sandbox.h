@@ -224,6 +224,46 @@ DUNE_API int dune_call(const struct dune_function *f, enum dune_type type,
 		       uint64_t *result, const struct dune_value *arg,
 		       unsigned int args);
 
+/* ---- many calls at once ---- */
+
+#define DUNE_BATCH_ARGS 6
+
+/* One of them: integers and addresses only, as dune_int() has them. */
+struct dune_batch_call {
+	dune_addr fn;
+	uint64_t arg[DUNE_BATCH_ARGS];	/* signed ones are extended */
+	uint64_t result;		/* out: rax, as from dune_call() */
+};
+
+/* When a batch ends before its last call: by what a call returned. */
+enum dune_until {
+	DUNE_UNTIL_END = 0,		/* it does not */
+	DUNE_UNTIL_SAME,		/* as `value` */
+	DUNE_UNTIL_OTHER,		/* than `value` */
+};
+
+struct dune_batch_end {
+	uint32_t until;			/* enum dune_until */
+	uint32_t bits;			/* of the functions' result type: as
+					 * many are compared; 0: 64 */
+	uint64_t value;
+};
+
+/*
+ * Calls functions of the plugin one after the other, with one turn to the
+ * plugin and back for all of them: rows of an image, small items of a list. end
+ * NULL: all of them. *done is how many have returned, the one that ended the
+ * batch included; these have results. Callbacks work as in other calls. All
+ * of it counts as one call where time is limited. It lies in the transfer heap
+ * meanwhile, 64 bytes a call and 32: -ENOMEM. -EINVAL: not an address, bits,
+ * until. Other errors are those of call number *done, which did not return.
+ * The plugin can have changed *done, but not to be more than `calls`, or with
+ * an error `calls`.
+ */
+DUNE_API int dune_call_batch(struct dune_sandbox *box,
+			     struct dune_batch_call *call, uint32_t calls,
+			     const struct dune_batch_end *end, uint32_t *done);
+
 /* ---- callbacks ---- */
 
 /*
