@@ -46,7 +46,7 @@ $(B)/gen/gen-filters: kern/policy/gen/gen-filters.c \
 $(foreach d,obj asan fuzz,$(B)/$(d)/kern/policy/seccomp.o): $(GEN)
 
 .PHONY: all tests-bin fuzz-bin clean run install uninstall
-all: $(B)/dune-run $(B)/dune-check $(B)/libdune.a $(B)/libdune.so $(B)/dune.pc
+all: $(B)/dune-run $(B)/dune-check $(B)/libdune.a $(B)/libdune.so
 
 $(B)/dune-run: $(call obj,obj,$(RUN_C)) $(B)/libkern.a
 $(B)/dune-check: $(call obj,obj,$(CHECK_C)) $(B)/libkern.a
@@ -88,8 +88,6 @@ $(B)/libdune.a: $(LIB_O) libdune/dune.map
 	$(Q)sed -n 's/^\t\t\([a-z_0-9]*\);/\1/p' libdune/dune.map > $(B)/exports
 	$(Q)objcopy --keep-global-symbols=$(B)/exports $(B)/pic/libdune.o
 	$(Q)rm -f $@ && ar rcs $@ $(B)/pic/libdune.o
-$(B)/dune.pc: libdune/dune.pc.in Makefile
-	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' $< > $@
 
 # The same code three times: as shipped, under ASan and UBSan for the unit
 # tests, and with clang's fuzzer.
@@ -205,12 +203,12 @@ $(B)/tests/hostile/%: tests/hostile/%.c tests/hostile/hostile.h \
 clean:
 	rm -rf $(B)/gen $(B)/obj $(B)/pic $(B)/asan $(B)/fuzz \
 		$(B)/self-asan $(B)/self-fuzz $(B)/tests $(B)/tests-asan \
-		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* $(B)/dune.pc \
+		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* \
 		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
 		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
 		$(B)/dune-thumbs $(B)/dune-xml $(B)/dune-sql $(B)/plughost
 
-D	:= $(DESTDIR)$(PREFIX)
+D	:= '$(DESTDIR)$(PREFIX)'
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))
 
 # Every name of a page but its own: "name page".
@@ -232,7 +230,8 @@ install: all
 	ln -sf libdune.so.$(VERSION) $(D)/lib/$(SONAME)
 	ln -sf $(SONAME) $(D)/lib/libdune.so
 	install -m 755 $(B)/libdune-preload.so $(D)/lib
-	install -m 644 $(B)/dune.pc $(D)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
+		libdune/dune.pc.in > $(D)/lib/pkgconfig/dune.pc
 	for m in $(MAN); do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
 	$(man-aliases) | while read -r name page; do \
 		echo ".so man3/$$page" > $(D)/share/man/man3/$$name.3; done
