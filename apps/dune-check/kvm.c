@@ -123,9 +123,14 @@ static void check_api(const struct check *c, struct facts *f,
 	version = ioctl(f->kvm_fd, KVM_GET_API_VERSION, 0);
 	found(r, version == KVM_API_VERSION ? OK : MISSING, "version %d",
 	      version);
-	if (version != KVM_API_VERSION)
-		mend(r, "version %d is needed, which Linux has since 2.6.22",
-		     KVM_API_VERSION);
+	if (version == KVM_API_VERSION)
+		return;
+	mend(r, "version %d is needed, which Linux has since 2.6.22; if it is "
+	     "-1, this is not KVM's file",
+	     KVM_API_VERSION);
+	/* there is nothing to ask */
+	close(f->kvm_fd);
+	f->kvm_fd = -1;
 }
 
 static void check_cap(const struct check *c, struct facts *f,

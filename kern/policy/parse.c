@@ -8,6 +8,7 @@
 #include <string.h>
 #include "kern/err.h"
 #include "kern/policy/internal.h"
+#include "kern/sys/sys.h"
 #include "kern/types.h"
 
 /* A line holds a keyword and at most one path or NAME=VALUE. */
@@ -101,6 +102,9 @@ int dune_policy_syscalls(struct dune_policy *p, const char *list, bool allow)
 			return dune_err(-EINVAL, "%.*s: no system call of "
 					"x86-64; see syscalls(2) for names",
 					(int)(len < 64 ? len : 64), s);
+		if (allow && dune_systable[nr].action == DUNE_DO_REFUSE)
+			return dune_err(-EINVAL, "%s: refused to every "
+					"program; it cannot be allowed", name);
 		bits[nr / 8] |= 1 << nr % 8;
 		s += len;
 		if (!*s)

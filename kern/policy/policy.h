@@ -114,7 +114,10 @@ int dune_policy_add_libraries(struct dune_policy *p);
 bool dune_policy_path_allowed(const struct dune_policy *p, const char *path,
 			      bool write);
 
-/* "name,name,...": names by libseccomp. -EINVAL names the bad one. */
+/*
+ * "name,name,...": names by libseccomp. -EINVAL names the bad one: none of
+ * x86-64's, or, to be allowed, one that no program gets.
+ */
 int dune_policy_syscalls(struct dune_policy *p, const char *list,
 			 bool allow);
 

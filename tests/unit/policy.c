@@ -106,6 +106,9 @@ static void system_calls(void **state)
 		-EINVAL, "nonsense: ");
 	refused(dune_policy_syscalls(&p, "read,", true), -EINVAL, "");
 	refused(dune_policy_syscalls(&p, "", true), -EINVAL, "");
+	refused(dune_policy_syscalls(&p, "shmget,ptrace", true), -EINVAL,
+		"ptrace: refused to every program");
+	assert_int_equal(dune_policy_syscalls(&p, "ptrace", false), 0);
 	/* of i386 only */
 	refused(dune_policy_syscalls(&p, "socketcall", true), -EINVAL, "");
 }
