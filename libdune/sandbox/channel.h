@@ -26,6 +26,9 @@
 #define DUNE_CH_LOOK	6400
 #define DUNE_CH_LOOKS	256
 
+/* How many objects come by descriptors: so many names for them there are. */
+#define DUNE_CH_IMAGES	64
+
 /* kern/sys/sys.h's DUNE_NR_OWN: one argument, a pipe; see save.c. */
 #define DUNE_CH_SAVE	4096
 

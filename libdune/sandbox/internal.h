@@ -246,7 +246,7 @@ struct dune_sandbox {
 	/* grows only; under all lanes */
 	struct dune_host_callback callback[DUNE_CALLBACKS_MAX];
 	unsigned int callbacks, stubs;	/* stubs: of so many there are */
-	unsigned int loads;		/* of stubs: their names differ */
+	unsigned int loads;		/* from memory: their names differ */
 	uint64_t resets;
 };
 

@@ -98,16 +98,52 @@ static int load_op(struct dune_sandbox *s, int lane, enum dune_ch_op op,
 }
 
 /* A memfd with what is at p. */
-static int file_of(const void *p, size_t size)
+static int file_of(const char *what, const void *p, size_t size)
 {
 	int fd = dune_memfd("dune-host", size, 0);
 
 	if (fd >= 0 && pwrite(fd, p, size, 0) != (ssize_t)size) {
 		close(fd);
-		return dune_err(-ENOMEM, "callbacks: no room in shared "
-				"memory");
+		return dune_err(-ENOMEM, "%s: no room in shared memory", what);
 	}
 	return fd;
+}
+
+/* The dynamic linker's answer: what an object is from now on, or why not. */
+static int loaded(struct dune_sandbox *s, int lane, const char *what,
+		  const uint64_t *out, uint64_t *handle)
+{
+	char text[300];
+
+	if (!out[0]) {
+		get_text(s, lane, text, sizeof(text));
+		return dune_err(-ENOEXEC, "%.100s: %s", what, text);
+	}
+	*handle = out[0];
+	return 0;
+}
+
+/* A shared object that is in our memory. */
+static int load_image(struct dune_sandbox *s, int lane, const char *what,
+		      const void *elf, size_t size, int flags,
+		      uint64_t *handle)
+{
+	/* the dynamic linker knows objects by their names */
+	uint64_t in[3] = { RTLD_NOW | flags, s->loads }, out[2];
+	int fd, r;
+
+	if (s->loads >= DUNE_CH_IMAGES)
+		return dune_err(-ENOSPC, "%s: the sandbox was given %d objects "
+				"already", what, DUNE_CH_IMAGES);
+	fd = file_of(what, elf, size);
+	if (fd < 0)
+		return fd;
+	r = dune_box_send(s->box, &fd, 1);
+	close(fd);
+	s->loads++;
+	if (!r)
+		r = load_op(s, lane, DUNE_OP_LOAD_FD, in, out);
+	return r ? r : loaded(s, lane, what, out, handle);
 }
 
 /* The symbols of callbacks that were registered since the last load. */
@@ -115,11 +151,10 @@ static int load_stubs(struct dune_sandbox *s, int lane)
 {
 	unsigned int first = s->stubs, n = s->callbacks - first, i;
 	const char *name[DUNE_CALLBACKS_MAX];
-	uint64_t in[3] = { RTLD_NOW | RTLD_GLOBAL }, out[2];
-	char text[256];
+	uint64_t handle;
 	void *elf;
 	long size;
-	int fd, r;
+	int r;
 
 	if (!n)
 		return 0;
@@ -128,56 +163,52 @@ static int load_stubs(struct dune_sandbox *s, int lane)
 	size = dune_stubs_make(name, n, first, s->box->callback, &elf);
 	if (size < 0)
 		return size;
-	fd = file_of(elf, size);
+	r = load_image(s, lane, "callbacks", elf, size, RTLD_GLOBAL, &handle);
 	free(elf);
-	if (fd < 0)
-		return fd;
-	r = dune_box_send(s->box, &fd, 1);
-	close(fd);
-	/* the dynamic linker knows objects by their names */
-	in[1] = s->loads++;
-	if (!r)
-		r = load_op(s, lane, DUNE_OP_LOAD_FD, in, out);
 	if (r)
 		return r;
-	if (!out[0]) {
-		get_text(s, lane, text, sizeof(text));
-		return dune_err(-ENOEXEC, "callbacks: %s", text);
-	}
 	for (i = 0; i < n; i++)
-		s->callback[first + i].handle = out[0];
+		s->callback[first + i].handle = handle;
 	s->stubs = s->callbacks;
 	return 0;
 }
 
-static int load(struct dune_sandbox *s, int lane, const char *path,
-		unsigned int flags, uint64_t *handle)
+static int load_path(struct dune_sandbox *s, int lane, const char *path,
+		     int flags, uint64_t *handle)
 {
-	uint64_t in[3] = { RTLD_NOW | (flags & DUNE_LOAD_GLOBAL ? RTLD_GLOBAL :
-				       RTLD_LOCAL) }, out[2];
-	char text[300];
-	int r = load_stubs(s, lane);
+	uint64_t in[3] = { RTLD_NOW | flags }, out[2];
+	int r = put_text(s, lane, path);
 
 	if (!r)
-		r = put_text(s, lane, path);
-	if (!r)
 		r = load_op(s, lane, DUNE_OP_LOAD, in, out);
-	if (r)
-		return r;
-	if (!out[0]) {
-		get_text(s, lane, text, sizeof(text));
-		return dune_err(-ENOEXEC, "%.100s: %s", path, text);
-	}
-	*handle = out[0];
-	return 0;
+	return r ? r : loaded(s, lane, path, out, handle);
+}
+
+/* By its path, or what is at elf. */
+static int load(struct dune_sandbox *s, const char *path, const void *elf,
+		size_t size, unsigned int flags, struct dune_object **object)
+{
+	int rtld = flags & DUNE_LOAD_GLOBAL ? RTLD_GLOBAL : RTLD_LOCAL;
+	uint64_t handle = 0;
+	int lane = dune_lane_take(s), r;
+
+	if (dune_box_dead(s->box))
+		r = dune_err(-ESTALE, "sandbox: dead; dune_sandbox_reset() "
+			     "brings it back");
+	else
+		r = load_stubs(s, lane);
+	if (!r)
+		r = path ? load_path(s, lane, path, rtld, &handle) :
+			   load_image(s, lane, "object in memory", elf, size,
+				      rtld, &handle);
+	dune_lane_give(s, lane);
+	return r ? r : dune_object_add(s, handle, object);
 }
 
 int dune_sandbox_load(struct dune_sandbox *s, const char *path,
 		      unsigned int flags, struct dune_object **object)
 {
 	char real[PATH_MAX];
-	uint64_t handle = 0;
-	int lane, r;
 
 	*object = NULL;
 	if (!*path || flags & ~DUNE_LOAD_GLOBAL)
@@ -188,14 +219,17 @@ int dune_sandbox_load(struct dune_sandbox *s, const char *path,
 					strerror(errno));
 		path = real;
 	}
-	lane = dune_lane_take(s);
-	if (dune_box_dead(s->box))
-		r = dune_err(-ESTALE, "sandbox: dead; dune_sandbox_reset() "
-			     "brings it back");
-	else
-		r = load(s, lane, path, flags, &handle);
-	dune_lane_give(s, lane);
-	return r ? r : dune_object_add(s, handle, object);
+	return load(s, path, NULL, 0, flags, object);
+}
+
+int dune_sandbox_load_memory(struct dune_sandbox *s, const void *elf,
+			     size_t size, unsigned int flags,
+			     struct dune_object **object)
+{
+	*object = NULL;
+	if (!size || flags & ~DUNE_LOAD_GLOBAL)
+		return dune_err(-EINVAL, "load: nothing, or unknown flags");
+	return load(s, NULL, elf, size, flags, object);
 }
 
 /* ---- symbols ---- */

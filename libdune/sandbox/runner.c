@@ -219,6 +219,8 @@ static const char dots[] =
 	"././././././././././././././././././././././././././././././././"
 	"././././././././././././././././././././././././././././././././";
 
+_Static_assert(sizeof(dots) > 2 * (DUNE_CH_IMAGES - 1), "a name for each");
+
 static void op_load(struct lane *l, const struct dune_ch_msg *m, bool by_fd)
 {
 	char path[DUNE_CH_TEXT];
@@ -235,7 +237,7 @@ static void op_load(struct lane *l, const struct dune_ch_msg *m, bool by_fd)
 		/* each time another name, for the dynamic linker knows the
 		 * objects it has by their names */
 		snprintf(path, sizeof(path), "/proc/self/%.*sfd/%d",
-			 (int)(m->gp[1] % 64 * 2), dots, fd[0]);
+			 (int)(m->gp[1] % DUNE_CH_IMAGES * 2), dots, fd[0]);
 	}
 	in.gp[0] = (uint64_t)path;
 	l->innermost = &in;

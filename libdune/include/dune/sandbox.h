@@ -154,6 +154,16 @@ enum {
 DUNE_API int dune_sandbox_load(struct dune_sandbox *box, const char *path,
 			       unsigned int flags, struct dune_object **object);
 
+/*
+ * The same of a shared object whose file is in memory: one that a program
+ * brings along, as glue between a library and itself. At most 64, loads after
+ * new callbacks included: -ENOSPC. -ENOMEM.
+ */
+DUNE_API int dune_sandbox_load_memory(struct dune_sandbox *box,
+				      const void *elf, size_t size,
+				      unsigned int flags,
+				      struct dune_object **object);
+
 /* A function of a sandbox: a value, to be copied at will. */
 struct dune_function {
 	struct dune_sandbox *box;

@@ -128,6 +128,45 @@ static void errors(struct dune_sandbox *box)
 	IS(by_name("nop", 3), 3);
 }
 
+/* Objects that come from the host's memory. */
+static void memory(void)
+{
+	static char elf[256 << 10];
+	struct dune_sandbox *box = make(OPTIONS(0));
+	struct dune_object *m[2];
+	int v, n, err;
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/good.so", libs);
+	file = fopen(path, "r");
+	n = file ? fread(elf, 1, sizeof(elf), file) : 0;
+	fclose(file);
+	IS(dune_sandbox_load_memory(box, elf, 0, 0, &m[0]), -EINVAL);
+	IS(dune_sandbox_load_memory(box, elf, n, ~0u, &m[0]), -EINVAL);
+	IS(dune_sandbox_load_memory(box, "text", 4, 0, &m[0]), -ENOEXEC);
+	CHECK(!m[0]);
+	/* two of the same are two */
+	MUST(dune_sandbox_load_memory(box, elf, n, 0, &m[0]));
+	MUST(dune_sandbox_load_memory(box, elf, n, 0, &m[1]));
+	for (int i = 0; i < 2; i++) {
+		struct dune_function f = function(m[i], "set_global");
+
+		MUST(call_int(&f, &v, 7 + i));
+	}
+	for (int i = 0; i < 2; i++) {
+		struct dune_function f = function(m[i], "get_global");
+
+		MUST(call_int(&f, &v, 0));
+		IS(v, 7 + i);
+	}
+	for (n = 4; n < 70; n++) {
+		err = dune_sandbox_load_memory(box, "text", 4, 0, &m[0]);
+		IS(err, n < 64 ? -ENOEXEC : -ENOSPC);
+	}
+	dune_sandbox_destroy(box);
+}
+
 int main(int argc, char **argv)
 {
 	struct dune_sandbox *box;
@@ -149,5 +188,6 @@ int main(int argc, char **argv)
 	IS(by_name("clocks", 4), 4);
 	IS(by_name("allocate", 32), 0);
 	IS(by_name("prints", 5), 5);
+	memory();
 	return end();
 }
