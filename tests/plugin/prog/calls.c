@@ -160,7 +160,7 @@ static void memory(void)
 		MUST(call_int(&f, &v, 0));
 		IS(v, 7 + i);
 	}
-	for (n = 4; n < 70; n++) {
+	for (n = 3; n < 70; n++) {
 		err = dune_sandbox_load_memory(box, "text", 4, 0, &m[0]);
 		IS(err, n < 64 ? -ENOEXEC : -ENOSPC);
 	}
