@@ -22,6 +22,8 @@ apps:
 	@scripts/setup --apps
 	@$(MAKE) --no-print-directory $(B)/dune-thumbs $(B)/dune-xml
 
+$(addprefix $(B)/dune-,plughost sql thumbs xml): $(call obj,obj,apps/options.c)
+
 include apps/examples/examples.mk
 include apps/wedge/wedge.mk
 include apps/gc/gc.mk

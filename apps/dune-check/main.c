@@ -130,6 +130,15 @@ static int check_json(struct facts *facts)
 	return missing ? 1 : 0;
 }
 
+/* The status, if what led to it could be told. */
+static int told(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	perror("dune-check: standard output");
+	return 2;
+}
+
 static void usage(FILE *to)
 {
 	fputs("usage: dune-check [--json]\n"
@@ -138,7 +147,8 @@ static void usage(FILE *to)
 	      "      --json     the same for programs\n"
 	      "      --help     this text\n"
 	      "      --version  the version\n"
-	      "Status: 0 dune-run will work, 1 it will not, 2 bad usage.\n",
+	      "Status: 0 dune-run will work, 1 it will not, 2 bad usage or "
+	      "output.\n",
 	      to);
 }
 
@@ -161,10 +171,10 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			usage(stdout);
-			return 0;
+			return told(0);
 		case 'v':
 			puts("dune-check " DUNE_VERSION);
-			return 0;
+			return told(0);
 		default:
 			usage(stderr);
 			return 2;
@@ -176,5 +186,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	return json ? check_json(&facts) : check_text(&facts);
+	return told(json ? check_json(&facts) : check_text(&facts));
 }

@@ -132,6 +132,17 @@ static void read_policy(struct dune_policy *p, const char *name)
 	free(text);
 }
 
+/* What was asked for, and the end. */
+static void say(const char *text)
+{
+	fputs(text, stdout);
+	if (fflush(stdout) || ferror(stdout)) {
+		dune_err(-errno, "standard output: %s", strerror(errno));
+		dune_fail(DUNE_EXIT_OURS);
+	}
+	exit(0);
+}
+
 void dune_options(struct dune_run *run, int argc, char **argv)
 {
 	struct dune_policy *p = &run->state.policy;
@@ -151,11 +162,11 @@ void dune_options(struct dune_run *run, int argc, char **argv)
 			run->verbose = true;
 			break;
 		case 'V':
-			puts("dune-run " DUNE_VERSION);
-			exit(0);
+			say("dune-run " DUNE_VERSION "\n");
+			break;
 		case 'h':
-			fputs(help, stdout);
-			exit(0);
+			say(help);
+			break;
 		case ':':
 			bad_option(argv[optind - 1], "needs an argument");
 			break;

@@ -4,16 +4,16 @@
  * at is named; the plugin goes on with the next.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "apps/number.h"
+#include "apps/options.h"
 #include "dune/sandbox.h"
 #include "plugin.h"
 
-enum { EXIT_LINES = 1, EXIT_USAGE = 2, EXIT_PLUGIN = 3, EXIT_IO = 4 };
+/* 2: apps/options.h */
+enum { EXIT_LINES = 1, EXIT_PLUGIN = 3, EXIT_IO = 4 };
 
 #define LINE_BYTES	(1u << 20)	/* of a line, and of a host_print() */
 
@@ -23,7 +23,7 @@ static const char usage[] =
 "  -t, --time MS      time that the plugin may take for a line (1000)\n"
 "  -m, --memory MIB   memory that it may use (256)\n"
 "  -v, --verbose      when it fails: registers, stack, system calls\n"
-"  -h, --help         this\n"
+"  -h, --help         this;  -V, --version\n"
 "Status: 0, or 1 when lines were in error, 2 for a wrong usage, 3 when the\n"
 "plugin cannot be loaded or fails to start, 4 when input or output fail.\n";
 
@@ -181,59 +181,36 @@ static int run(struct host *h)
 	return status;
 }
 
-/* A whole number of at least 1, or the end. */
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "time", required_argument, NULL, 't' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
+	unsigned long ms = 1000, mib = 256;
+	struct host h = { 0 };
+	const struct app_option table[] = {
+		{ "time", 't', .number = &ms, .least = 1 },
+		{ "memory", 'm', .number = &mib, .least = 1 },
+		{ "verbose", 'v', .flag = &h.verbose },
 		{ 0 }
 	};
-	struct dune_sandbox_options options = {
-		.size = sizeof(options),
-		.wall_ns = 1000000000, .memory = 256u << 20,
-	};
-	struct host h = { 0 };
+	int operand = app_options(argc, argv, table, usage, 1, 2);
+	const char *arg = argc - operand == 2 ? argv[operand + 1] : "";
 	char path[PATH_MAX], rule[PATH_MAX + 8];
-	const char *failed, *arg;
-	int c, err, status;
+	struct dune_sandbox_options options = {
+		.size = sizeof(options), .policy = rule,
+		.wall_ns = ms * 1000000, .memory = mib << 20,
+	};
+	const char *failed;
+	int err, status;
 
-	while ((c = getopt_long(argc, argv, "t:m:vh", longs, NULL)) >= 0) {
-		switch (c) {
-		case 't':
-			options.wall_ns = 1000000 *
-				app_number("--time", optarg, 1);
-			break;
-		case 'm':
-			options.memory = app_number("--memory", optarg, 1);
-			options.memory <<= 20;
-			break;
-		case 'v':
-			h.verbose = 1;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	arg = argc - optind == 2 ? argv[optind + 1] : "";
-	if (argc - optind < 1 || argc - optind > 2 ||
-	    strlen(arg) >= LINE_BYTES) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
+	if (strlen(arg) >= LINE_BYTES) {
+		fprintf(stderr, "argument: longer than a megabyte\n");
+		return EXIT_PLUGIN;
 	}
 	/* the sandbox may read this file, and none beside it */
-	if (!realpath(argv[optind], path)) {
-		fprintf(stderr, "%s: %s\n", argv[optind], strerror(errno));
+	if (!realpath(argv[operand], path)) {
+		fprintf(stderr, "%s: %s\n", argv[operand], strerror(errno));
 		return EXIT_PLUGIN;
 	}
 	snprintf(rule, sizeof(rule), "ro %s\n", path);
-	options.policy = rule;
 	h.copy = malloc(LINE_BYTES);
 	if (!h.copy) {
 		fprintf(stderr, "out of memory\n");

@@ -5,7 +5,7 @@ tests-bin: $(B)/plughost/example.so
 $(B)/dune-plughost: apps/plughost/main.c apps/plughost/plugin.h $(B)/libdune.a
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ \
-		$(filter %.c %.a,$^)
+		$(filter %.c %.o %.a,$^)
 $(B)/plughost/%.so: apps/plughost/%.c apps/plughost/plugin.h
 	@echo "  PLUGIN  $@"
 	$(Q)mkdir -p $(@D)

@@ -5,16 +5,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <dune/sandbox.h>
-#include "apps/number.h"
+#include "apps/options.h"
 
-enum { EXIT_SQL = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
+enum { EXIT_SQL = 1, EXIT_FILE = 3 };	/* 2: apps/options.h */
 
 #define SQL_MAX		(16u << 20)	/* bytes of SQL */
 #define VALUE_MAX	(1u << 20)	/* bytes of one value */
@@ -27,7 +26,7 @@ static const char usage[] =
 "and prints rows as sqlite3(1) does. sqlite runs in a virtual machine of its\n"
 "own, which can open DATABASE and DATABASE-journal and nothing else.\n"
 "  -t, --time MS   time that the SQL may take (10000)\n"
-"  -h, --help      this\n"
+"  -h, --help      this;  -V, --version\n"
 "Status: 0, or 1 when the SQL fails, 2 for a wrong usage, 3 when a file cannot\n"
 "be read or written or there is no sandbox to be had.\n";
 
@@ -222,48 +221,31 @@ static const char *why(int err)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "time", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	static char sql[SQL_MAX], database[PATH_MAX];
 	unsigned long ms = 10000;
+	const struct app_option options[] = {
+		{ "time", 't', .number = &ms, .least = 1 },
+		{ 0 }
+	};
+	const char *name = argv[app_options(argc, argv, options, usage, 1, 1)];
 	size_t len;
-	int c, err;
+	int err;
 
-	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
-		switch (c) {
-		case 't':
-			ms = app_number("--time", optarg, 1);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (argc - optind != 1) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
 	len = fread(sql, 1, sizeof(sql), stdin);
 	if (ferror(stdin) || len == sizeof(sql)) {
 		fprintf(stderr, "standard input: %s\n", len == sizeof(sql) ?
 			"more than 16 MiB of SQL" : strerror(errno));
 		return EXIT_FILE;
 	}
-	err = make_files(argv[optind], database);
+	err = make_files(name, database);
 	if (err) {
-		fprintf(stderr, "%s: %s\n", argv[optind], strerror(-err));
+		fprintf(stderr, "%s: %s\n", name, strerror(-err));
 		return EXIT_FILE;
 	}
 	err = run_all(database, sql, len, ms * 1000000);
 	if (err)
-		fprintf(stderr, "%s: %s\n", box.no_sqlite ? "sandbox" :
-			argv[optind], why(err));
+		fprintf(stderr, "%s: %s\n", box.no_sqlite ? "sandbox" : name,
+			why(err));
 	dune_engine_destroy(box.engine);
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "standard output: %s\n", strerror(errno));

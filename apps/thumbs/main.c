@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <png.h>
 #include <pthread.h>
@@ -14,11 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "apps/number.h"
+#include "apps/options.h"
 #include "sheet.h"
 #include "thumbs.h"
 
-enum { EXIT_IMAGES = 1, EXIT_USAGE = 2, EXIT_SETUP = 3 };
+enum { EXIT_IMAGES = 1, EXIT_SETUP = 3 };	/* 2: apps/options.h */
 
 static const char usage[] =
 "usage: dune-thumbs [options] IN_DIR OUT_DIR\n"
@@ -33,7 +32,7 @@ static const char usage[] =
 "      --native       decode in this process, without a sandbox: for trusted\n"
 "                     images and for comparison\n"
 "  -q, --quiet        no progress\n"
-"  -h, --help         this\n"
+"  -h, --help         this;  -V, --version\n"
 "Status: 0, or 1 when an image failed, 2 for a wrong usage, 3 when there is no\n"
 "sandbox to be had, a folder cannot be read, or the page not be written.\n";
 
@@ -290,66 +289,32 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 
 int main(int argc, char **argv)
 {
-	enum { NATIVE = 256, DECODERS };
-	static const struct option longs[] = {
-		{ "size", required_argument, NULL, 's' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "time", required_argument, NULL, 't' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "decoders", required_argument, NULL, DECODERS },
-		{ "native", no_argument, NULL, NATIVE },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' },
+	unsigned long side = 160, ms = 20000, mib = 1024;
+	unsigned long jobs = sysconf(_SC_NPROCESSORS_ONLN);
+	int native = 0, quiet = 0, status, operand;
+	const char *decoders = NULL;
+	const struct app_option options[] = {
+		{ "size", 's', .number = &side },
+		{ "jobs", 'j', .number = &jobs, .least = 1 },
+		{ "time", 't', .number = &ms, .least = 1 },
+		{ "memory", 'm', .number = &mib, .least = 1 },
+		{ "decoders", .text = &decoders },
+		{ "native", .flag = &native },
+		{ "quiet", 'q', .flag = &quiet },
 		{ 0 }
 	};
-	struct task t = {
-		.side = 160, .progress = isatty(2),
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-	};
-	struct box_limits limits = { 20000000000, 1024ull << 20 };
-	unsigned long jobs = sysconf(_SC_NPROCESSORS_ONLN);
-	const char *decoders = NULL;
-	int c, native = 0, status;
+	struct task t = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct box_limits limits;
 
-	while ((c = getopt_long(argc, argv, "s:j:t:m:qh", longs, NULL)) >= 0) {
-		switch (c) {
-		case 's':
-			t.side = app_number("--size", optarg, 0);
-			break;
-		case 'j':
-			jobs = app_number("--jobs", optarg, 1);
-			break;
-		case 't':
-			limits.wall_ns = 1000000 *
-				app_number("--time", optarg, 1);
-			break;
-		case 'm':
-			limits.memory = app_number("--memory", optarg, 1);
-			limits.memory <<= 20;
-			break;
-		case DECODERS:
-			decoders = folder(optarg);
-			break;
-		case NATIVE:
-			native = 1;
-			break;
-		case 'q':
-			t.progress = 0;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (argc - optind != 2) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	t.in = argv[optind];
-	t.out = argv[optind + 1];
+	operand = app_options(argc, argv, options, usage, 2, 2);
+	t.in = argv[operand];
+	t.out = argv[operand + 1];
+	t.side = side;
+	t.progress = isatty(2) && !quiet;
+	limits.wall_ns = ms * 1000000;
+	limits.memory = mib << 20;
+	if (decoders)
+		decoders = folder(decoders);
 	status = thumbs(&t, native, jobs, &limits, decoders);
 	for (size_t i = 0; i < t.n; i++)
 		free((char *)t.v[i].name);

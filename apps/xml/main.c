@@ -1,13 +1,12 @@
 /* dune-xml: an outline of an XML document that nobody has to trust. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "apps/number.h"
+#include "apps/options.h"
 #include "outline.h"
 
-enum { EXIT_DOCUMENT = 1, EXIT_USAGE = 2, EXIT_FILE = 3 };
+enum { EXIT_DOCUMENT = 1, EXIT_FILE = 3 };	/* 2: apps/options.h */
 
 static const char usage[] =
 "usage: dune-xml [options] [FILE]\n"
@@ -15,7 +14,7 @@ static const char usage[] =
 "input). libexpat parses it in a virtual machine of its own.\n"
 "  -t, --time MS   time that the parser may take for 64 KiB (10000)\n"
 "      --native    parse in this process, without a sandbox\n"
-"  -h, --help      this\n"
+"  -h, --help      this;  -V, --version\n"
 "Status: 0, or 1 when the document cannot be parsed, 2 for a wrong usage, 3\n"
 "when a file cannot be read or written or there is no sandbox to be had.\n";
 
@@ -23,40 +22,19 @@ static struct outline outline;
 
 int main(int argc, char **argv)
 {
-	enum { NATIVE = 256 };
-	static const struct option longs[] = {
-		{ "time", required_argument, NULL, 't' },
-		{ "native", no_argument, NULL, NATIVE },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 }
-	};
 	const char *name = "standard input";
 	unsigned long ms = 10000;
 	FILE *in = stdin;
-	int c, err, native = 0;
+	int err, native = 0;
+	const struct app_option options[] = {
+		{ "time", 't', .number = &ms, .least = 1 },
+		{ "native", .flag = &native },
+		{ 0 }
+	};
+	int operand = app_options(argc, argv, options, usage, 0, 1);
 
-	while ((c = getopt_long(argc, argv, "t:h", longs, NULL)) >= 0) {
-		switch (c) {
-		case 't':
-			ms = app_number("--time", optarg, 1);
-			break;
-		case NATIVE:
-			native = 1;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (argc - optind > 1) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	if (argc > optind) {
-		name = argv[optind];
+	if (argc > operand) {
+		name = argv[operand];
 		in = fopen(name, "re");
 		if (!in) {
 			fprintf(stderr, "%s: %s\n", name, strerror(errno));

@@ -68,6 +68,8 @@ expect '--version' 0
 run d 10 "$dune" --help
 [ $status = 0 ] && grep -q -e --ro "$tmp/d.out" || status=1
 expect '--help' 0
+run d 10 sh -c "exec \"$dune\" --help >/dev/full"
+complains '--help, and nowhere to print it' 125 'standard output'
 
 # The kernel then places the monitor where the program's memory should be.
 (ulimit -s unlimited 2>/dev/null; exec "$dune" "$guest/hello") \
