@@ -18,6 +18,7 @@
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/process.h"
+#include "kern/task/remains.h"
 #include "kern/task/signal.h"
 
 /* As the kernel's limit on robust lists that were made circular on purpose. */
@@ -67,17 +68,19 @@ static void robust_death(struct dune_task *t, dune_gva_t word)
 }
 
 /*
- * The end of one thread in a process that lives on. The kernel must not walk
- * the guest's list here: it would follow it into the monitor's memory. When the
- * whole process dies there is nothing left to protect, and the kernel's own
- * walk, which even SIGKILL does not skip, does the right thing.
+ * The end of one thread in a process that lives on, or whose guest memory goes
+ * first. The kernel must not walk the guest's list here: it would follow it
+ * into the monitor's memory. When the whole process just dies there is nothing
+ * left to protect, and the kernel's own walk, which even SIGKILL does not skip,
+ * does the right thing.
  */
-static void robust_walk(struct dune_task *t)
+void dune_robust_walk(struct dune_task *t)
 {
 	struct { uint64_t next; int64_t offset; uint64_t pending; } head;
 	uint64_t entry, next;
 	unsigned int n;
 
+	syscall(SYS_set_robust_list, NULL, ROBUST_HEAD);
 	if (!t->robust_list ||
 	    dune_copy_in(&head, t->robust_list, sizeof(head)) < 0)
 		return;
@@ -96,6 +99,7 @@ static void robust_walk(struct dune_task *t)
 void dune_task_exit_group(int status)
 {
 	dune_proc_send_stats(dune_current->proc);
+	dune_remains_leave(dune_current);
 	for (;;)
 		syscall(SYS_exit_group, status);
 }
@@ -173,8 +177,7 @@ long dune_sys_exit(struct dune_task *t, struct dune_call *c)
 		return -DUNE_ERESTART;
 	if (leader)
 		p->leader_status = status;
-	syscall(SYS_set_robust_list, NULL, ROBUST_HEAD);
-	robust_walk(t);
+	dune_robust_walk(t);
 	dune_task_count(t);
 	if (dune_proc_leave(p) == 0)
 		/* what wait(2) sees is the first thread's status */

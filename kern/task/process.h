@@ -25,6 +25,12 @@ void dune_clone_registers(struct dune_vcpu *child, const struct kvm_regs *u,
 void dune_proc_join(struct dune_proc *p);
 unsigned int dune_proc_leave(struct dune_proc *p);
 
+/*
+ * Marks the futexes of the thread's robust list as their dead owner's, and
+ * takes the list from the host kernel.
+ */
+void dune_robust_walk(struct dune_task *t);
+
 /* Frees what an execve left: one that failed, or a vfork child's. */
 void dune_exec_done(struct dune_task *t);
 
