@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include "box.h"
 
+/* So many lines are read in one turn. */
+#define ROWS	512
+
 /* giflib wants bytes: the file's next ones. */
 static int on_read(struct dune_sandbox *box, void *ctx, int *result,
 		   dune_addr gif, dune_addr to, int len)
@@ -22,7 +25,7 @@ static int on_read(struct dune_sandbox *box, void *ctx, int *result,
 DUNE_HOST_CALLBACK(read_callback, "thumbs_gif_read", on_read, int, dune_addr,
 		   dune_addr, int);
 
-const struct dune_callback *const box_gif_callbacks[] = { &read_callback };
+const struct dune_callback *const box_gif_read = &read_callback;
 
 static dune_addr pointer(const void *p)
 {
@@ -108,25 +111,34 @@ static int extension(struct worker *w, dune_addr gif, dune_addr scratch,
 	return err ? err : failed(w, gif);
 }
 
+/* All lines, many in one turn. */
 static int lines(struct worker *w, dune_addr gif, struct gif_frame *frame)
 {
-	dune_addr row;
-	int err, ok;
+	const struct dune_batch_end end = { DUNE_UNTIL_OTHER, 32, GIF_OK };
+	size_t width = frame->width, size = width * frame->height;
+	struct dune_batch_call call[ROWS];
+	uint32_t y, n, done;
+	dune_addr rows;
+	int err;
 
-	frame->index = malloc((size_t)frame->width * frame->height);
+	frame->index = malloc(size);
 	if (!frame->index)
 		return image_fail(w->im, -ENOMEM, "out of memory");
-	err = dune_sandbox_alloc(w->box, frame->width, &row);
-	for (int y = 0; !err && y < frame->height; y++) {
-		err = CALL(w, DGifGetLine, &ok, gif, row, frame->width);
-		if (!err && ok != GIF_OK)
+	err = box_memory(w, size, &rows);
+	for (y = 0; !err && y < (uint32_t)frame->height; y += n) {
+		n = frame->height - y < ROWS ? frame->height - y : ROWS;
+		for (uint32_t i = 0; i < n; i++)
+			call[i] = (struct dune_batch_call) {
+				w->f[F_DGifGetLine].addr,
+				{ gif.v, rows.v + (y + i) * width, width }, 0
+			};
+		err = dune_call_batch(w->box, call, n, &end, &done);
+		if (!err && (done < n ||
+			     (int)call[n - 1].result != GIF_OK))
 			err = failed(w, gif);
-		if (!err)
-			err = dune_sandbox_copy_out(w->box, frame->index +
-					(size_t)y * frame->width, row,
-					frame->width);
 	}
-	return err;
+	return err ? err : dune_sandbox_copy_out(w->box, frame->index, rows,
+						 size);
 }
 
 /* Records up to the first image. */
@@ -166,13 +178,12 @@ int box_gif(struct worker *w)
 {
 	const dune_addr none = { 0 };
 	struct gif_frame frame = { .transparent = -1 };
-	dune_addr read, gif, scratch;
+	dune_addr gif, scratch;
 	int err;
 
-	if ((err = dune_sandbox_callback_addr(w->box, read_callback.name,
-					      &read)) ||
-	    (err = dune_sandbox_alloc(w->box, 16, &scratch)) ||
-	    (err = CALL(w, DGifOpen, &gif, none, read, none)))
+	if ((err = dune_sandbox_alloc(w->box, 16, &scratch)) ||
+	    (err = CALL(w, DGifOpen, &gif, none, w->callback[C_gif_read],
+			none)))
 		return err;
 	if (!gif.v)
 		return image_fail(w->im, -EINVAL, "GIF: header: corrupt");

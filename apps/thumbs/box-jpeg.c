@@ -7,6 +7,9 @@
 #include <jpeglib.h>
 #include "box.h"
 
+/* So many are read in one turn. */
+#define ROWS	512
+
 /* One of libjpeg's, in memory of the sandbox. */
 struct jpeg {
 	struct jpeg_decompress_struct c;
@@ -49,16 +52,17 @@ static int on_message(struct dune_sandbox *box, void *ctx, dune_addr c,
 DUNE_HOST_CALLBACK_VOID(message_callback, "thumbs_jpeg_message", on_message,
 			dune_addr, int);
 
-const struct dune_callback *const box_jpeg_callbacks[] = {
-	&error_callback, &message_callback,
-};
+const struct dune_callback *const box_jpeg_error = &error_callback;
+const struct dune_callback *const box_jpeg_message = &message_callback;
 
-/* All rows, through a table of pointers to them. */
+/* All rows, through a table of pointers to them, many in one turn. */
 static int scan(struct worker *w, dune_addr c)
 {
-	uint32_t height = w->im->pixels.height, y = 0;
+	/* each call returns how many rows it has read */
+	const struct dune_batch_end end = { DUNE_UNTIL_OTHER, 32, 1 };
+	uint32_t height = w->im->pixels.height, y, n, done;
 	size_t stride = (size_t)w->im->pixels.width * 4;
-	unsigned int n;
+	struct dune_batch_call call[ROWS];
 	dune_addr rows;
 	uint64_t *row;
 	int err;
@@ -67,14 +71,19 @@ static int scan(struct worker *w, dune_addr c)
 	if (err)
 		return err;
 	row = dune_sandbox_pointer(w->box, rows, height * sizeof(*row));
-	for (uint32_t i = 0; i < height; i++)
-		row[i] = w->out.v + i * stride;
-	for (; y < height; y += n) {
-		err = CALL(w, jpeg_read_scanlines, &n, c,
-			   at(rows, y * sizeof(*row)), height - y);
+	for (y = 0; y < height; y++)
+		row[y] = w->out.v + y * stride;
+	for (y = 0; y < height; y += n) {
+		n = height - y < ROWS ? height - y : ROWS;
+		for (uint32_t i = 0; i < n; i++)
+			call[i] = (struct dune_batch_call) {
+				w->f[F_jpeg_read_scanlines].addr,
+				{ c.v, rows.v + (y + i) * sizeof(*row), 1 }, 0
+			};
+		err = dune_call_batch(w->box, call, n, &end, &done);
 		if (err)
 			return err;
-		if (!n || n > height - y)
+		if (done < n || (uint32_t)call[n - 1].result != 1)
 			return image_fail(w->im, -EINVAL, "JPEG: no rows");
 	}
 	return 0;
@@ -82,16 +91,13 @@ static int scan(struct worker *w, dune_addr c)
 
 int box_jpeg(struct worker *w)
 {
-	dune_addr c, e, error, message;
+	dune_addr c, e;
 	uint32_t width, height;
 	struct jpeg *j;
 	int err, r;
 
-	if ((err = dune_sandbox_callback_addr(w->box, error_callback.name,
-					      &error)) ||
-	    (err = dune_sandbox_callback_addr(w->box, message_callback.name,
-					      &message)) ||
-	    (err = dune_sandbox_alloc(w->box, sizeof(*j), &c)))
+	err = dune_sandbox_alloc(w->box, sizeof(*j), &c);
+	if (err)
 		return err;
 	j = dune_sandbox_pointer(w->box, c, sizeof(*j));
 	memset(j, 0, sizeof(*j));
@@ -100,8 +106,10 @@ int box_jpeg(struct worker *w)
 	if (err)
 		return err;
 	j->c.err = (void *)(uintptr_t)(c.v + offsetof(struct jpeg, err));
-	j->err.error_exit = (void *)(uintptr_t)error.v;
-	j->err.emit_message = (void *)(uintptr_t)message.v;
+	j->err.error_exit =
+		(void *)(uintptr_t)w->callback[C_jpeg_error].v;
+	j->err.emit_message =
+		(void *)(uintptr_t)w->callback[C_jpeg_message].v;
 	if ((err = CALL(w, jpeg_CreateDecompress, c, JPEG_LIB_VERSION,
 			sizeof(j->c))) ||
 	    (err = CALL(w, jpeg_mem_src, c, w->in, w->im->size)) ||

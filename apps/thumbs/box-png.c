@@ -1,8 +1,13 @@
-/* PNG in a sandbox: libpng's progressive reader; rows and errors come here. */
+/*
+ * PNG in a sandbox: libpng's progressive reader. Header, end and errors come
+ * here; rows stay in there (in-box.c), but those of interlaced images, which
+ * show that they need not.
+ */
 #include <errno.h>
 #include <png.h>
 #include <stdlib.h>
 #include "box.h"
+#include "in-box.h"
 
 static int on_error(struct dune_sandbox *box, void *ctx, dune_addr png,
 		    dune_addr text)
@@ -26,12 +31,14 @@ DUNE_HOST_CALLBACK_VOID(warning_callback, "thumbs_png_warning", on_warning,
 static int on_info(struct dune_sandbox *box, void *ctx, dune_addr png,
 		   dune_addr info)
 {
+	const dune_addr none = { 0 };
 	struct worker *w = box_current();
+	struct in_box_rows to;
 	uint32_t width, height;
 	size_t stride;
 	int err, passes;
 
-	(void)box, (void)ctx;
+	(void)ctx;
 	if ((err = CALL(w, png_get_image_width, &width, png, info)) ||
 	    (err = CALL(w, png_get_image_height, &height, png, info)) ||
 	    (err = box_room(w, width, height)) ||
@@ -45,13 +52,12 @@ static int on_info(struct dune_sandbox *box, void *ctx, dune_addr png,
 		return err;
 	if (stride != (size_t)width * 4)
 		return image_fail(w->im, -EINVAL, "PNG: rows of another size");
-	if (passes == 1) {
-		/* rows come complete: no call back for each */
-		w->im->pixels.rgba = calloc(height, stride);
-		if (!w->im->pixels.rgba)
-			return image_fail(w->im, -ENOMEM, "out of memory");
-	}
-	return 0;
+	if (passes > 1)
+		return CALL(w, png_set_progressive_read_fn, png, none,
+			    w->callback[C_png_info], w->callback[C_png_row],
+			    w->callback[C_png_end]);
+	to = (struct in_box_rows) { w->out.v, stride, height };
+	return dune_sandbox_copy_in(box, w->rows, &to, sizeof(to));
 }
 DUNE_HOST_CALLBACK_VOID(info_callback, "thumbs_png_info", on_info, dune_addr,
 			dune_addr);
@@ -61,17 +67,13 @@ static int on_row(struct dune_sandbox *box, void *ctx, dune_addr png,
 {
 	struct worker *w = box_current();
 	size_t stride = (size_t)w->im->pixels.width * 4;
-	uint8_t *rgba = w->im->pixels.rgba;
 	dune_addr to = w->out;
 
-	(void)ctx, (void)pass;
+	(void)box, (void)ctx, (void)pass;
 	if (!row.v)			/* nothing new in this pass */
 		return 0;
 	if (y >= w->im->pixels.height)
 		return image_fail(w->im, -EINVAL, "PNG: a row too many");
-	if (rgba)
-		return dune_sandbox_copy_out(box, rgba + y * stride, row,
-					     stride);
 	to.v += y * stride;
 	return CALL(w, png_progressive_combine_row, png, to, row);
 }
@@ -88,33 +90,31 @@ static int on_end(struct dune_sandbox *box, void *ctx, dune_addr png,
 DUNE_HOST_CALLBACK_VOID(end_callback, "thumbs_png_end", on_end, dune_addr,
 			dune_addr);
 
-const struct dune_callback *const box_png_callbacks[] = {
-	&error_callback, &warning_callback, &info_callback, &row_callback,
-	&end_callback,
-};
+const struct dune_callback *const box_png_error = &error_callback;
+const struct dune_callback *const box_png_warning = &warning_callback;
+const struct dune_callback *const box_png_info = &info_callback;
+const struct dune_callback *const box_png_row = &row_callback;
+const struct dune_callback *const box_png_end = &end_callback;
 
 int box_png(struct worker *w)
 {
 	static const char version[] = PNG_LIBPNG_VER_STRING;
 	const dune_addr none = { 0 };
-	dune_addr png, info, text, cb[5];
+	dune_addr png, info, text;
 	int err;
 
-	for (int i = 0; i < 5; i++) {
-		err = dune_sandbox_callback_addr(w->box,
-						 box_png_callbacks[i]->name,
-						 &cb[i]);
-		if (err)
-			return err;
-	}
 	if ((err = dune_sandbox_alloc(w->box, sizeof(version), &text)) ||
 	    (err = dune_sandbox_copy_in(w->box, text, version,
 					sizeof(version))) ||
-	    (err = CALL(w, png_create_read_struct, &png, text, none, cb[0],
-			cb[1])) ||
+	    (err = dune_sandbox_alloc(w->box, sizeof(struct in_box_rows),
+				      &w->rows)) ||
+	    (err = CALL(w, png_create_read_struct, &png, text, none,
+			w->callback[C_png_error],
+			w->callback[C_png_warning])) ||
 	    (err = CALL(w, png_create_info_struct, &info, png)) ||
-	    (err = CALL(w, png_set_progressive_read_fn, png, none, cb[2],
-			cb[3], cb[4])) ||
+	    (err = CALL(w, png_set_progressive_read_fn, png, w->rows,
+			w->callback[C_png_info], w->f[F_in_box_png_row].addr,
+			w->callback[C_png_end])) ||
 	    (err = CALL(w, png_process_data, png, info, w->in, w->im->size)))
 		return err;
 	return w->done ? 0 : image_fail(w->im, -EINVAL, "PNG: truncated");

@@ -6,6 +6,9 @@
 #include <string.h>
 #include "box.h"
 
+/* From this size on memory is taken in pages of as much. */
+#define LARGE	(2u << 20)
+
 struct pool {
 	struct dune_engine *engine;
 	unsigned int workers;
@@ -24,9 +27,14 @@ static const struct {
 
 #define BOX_NAME(format, name, ...) { format, #name },
 static const struct {
-	enum format format;
+	unsigned int object;
 	const char *name;
 } function[F_COUNT] = { BOX_FUNCTIONS(BOX_NAME, BOX_NAME) };
+
+#define BOX_CALLBACK_AT(name) &box_##name,
+static const struct dune_callback *const *const callback[C_COUNT] = {
+	BOX_CALLBACKS(BOX_CALLBACK_AT)
+};
 
 /* Clones share the callbacks' context, so a thread knows its worker. */
 static _Thread_local struct worker *current;
@@ -48,6 +56,16 @@ int box_says(struct worker *w, const char *who, dune_addr text)
 	return image_fail(w->im, -EBADMSG, "%s: %s", who, said);
 }
 
+int box_memory(struct worker *w, size_t size, dune_addr *addr)
+{
+	size_t align = size < LARGE / 2 ? 64 : LARGE;
+	int err = CALL(w, aligned_alloc, addr, align,
+		       (size + align - 1) & ~(align - 1));
+
+	return err || addr->v ? err :
+		image_fail(w->im, -ENOMEM, "out of memory");
+}
+
 int box_room(struct worker *w, uint64_t width, uint64_t height)
 {
 	int err = image_check_size(w->im, width, height);
@@ -58,43 +76,39 @@ int box_room(struct worker *w, uint64_t width, uint64_t height)
 		return image_fail(w->im, -EINVAL, "two headers");
 	w->im->pixels.width = width;
 	w->im->pixels.height = height;
-	/* its own memory comes in large pages, which the heap cannot */
-	err = CALL(w, malloc, &w->out, width * height * 4);
-	if (!err && !w->out.v)
-		err = image_fail(w->im, -ENOMEM, "out of memory");
-	return err;
+	return box_memory(w, width * height * 4, &w->out);
 }
-
-static int add_callbacks(struct dune_sandbox *box,
-			 const struct dune_callback *const *v, size_t n)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && i < n; i++)
-		err = dune_sandbox_callbacks(box, v[i], 1, NULL);
-	return err;
-}
-
-#define ADD(box, v) add_callbacks(box, v, sizeof(v) / sizeof((v)[0]))
 
 /* The sandbox of which the others are clones. */
 static int set_up(struct worker *w)
 {
-	struct dune_object *object[FORMATS];
+	struct dune_object *object[BOX_OBJECTS];
 	int err;
 
-	if ((err = ADD(w->box, box_png_callbacks)) ||
-	    (err = ADD(w->box, box_jpeg_callbacks)) ||
-	    (err = ADD(w->box, box_gif_callbacks)))
-		return err;
+	for (int i = 0; i < C_COUNT; i++) {
+		err = dune_sandbox_callbacks(w->box, *callback[i], 1, NULL);
+		if (err)
+			return err;
+	}
 	for (int i = 0; i < FORMATS; i++) {
 		err = dune_sandbox_load(w->box, decoder[i].file, 0,
 					&object[i]);
 		if (err)
 			return err;
 	}
+	err = dune_sandbox_load_memory(w->box, box_glue_start,
+				       box_glue_end - box_glue_start, 0,
+				       &object[BOX_GLUE]);
+	if (err)
+		return err;
+	for (int i = 0; i < C_COUNT; i++) {
+		err = dune_sandbox_callback_addr(w->box, (*callback[i])->name,
+						 &w->callback[i]);
+		if (err)
+			return err;
+	}
 	for (int i = 0; i < F_COUNT; i++) {
-		err = dune_object_function(object[function[i].format],
+		err = dune_object_function(object[function[i].object],
 					   function[i].name, &w->f[i]);
 		if (err)
 			return err;
@@ -129,7 +143,6 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 	if (dune_engine_create(&pool->engine) ||
 	    dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))
 		goto fail;
-	w->engine = pool->engine;
 	for (unsigned int i = 1; i < workers; i++) {
 		w[i] = w[0];
 		if (dune_sandbox_clone(w->box, &w[i].box))
@@ -174,29 +187,33 @@ static int take_pixels(struct worker *w)
 	struct pixels *px = &w->im->pixels;
 	size_t size = (size_t)px->width * px->height * 4;
 
-	if (px->rgba)			/* made here, row by row */
+	if (px->rgba)			/* GIF: composed here */
 		return 0;
-	px->rgba = malloc(size);
+	px->rgba = image_memory(size);
 	if (!px->rgba)
 		return image_fail(w->im, -ENOMEM, "out of memory");
 	return dune_sandbox_copy_out(w->box, px->rgba, w->out, size);
 }
 
+/* The file, into memory of the sandbox's: for one image less than sharing it. */
+static int give_file(struct worker *w)
+{
+	int err = box_memory(w, w->im->size, &w->in);
+
+	return err ? err : dune_sandbox_copy_in(w->box, w->in, w->im->data,
+						w->im->size);
+}
+
 int box_decode(struct worker *w, struct image *im)
 {
-	struct dune_buffer *file;
 	int err, again;
 
 	w->im = im;
 	w->out.v = 0;
 	w->pos = 0;
 	w->done = 0;
-	err = dune_buffer_create(w->engine, im->size, DUNE_SHARE_READ, &file);
-	if (err)
-		return image_fail(im, err, "%s", dune_errmsg());
-	memcpy(dune_buffer_pointer(file), im->data, im->size);
 	current = w;
-	err = dune_sandbox_share(w->box, file, &w->in);
+	err = give_file(w);
 	if (!err)
 		err = decoder[im->format].decode(w);
 	if (!err)
@@ -204,10 +221,9 @@ int box_decode(struct worker *w, struct image *im)
 	current = NULL;
 	if (err)
 		explain(w, err);
-	/* memory of decoders, shares: back to how it was before */
+	/* memory of decoders, what they know: back to how it was before */
 	again = dune_sandbox_reset(w->box);
 	if (again && !err)
 		err = image_fail(im, again, "reset: %s", dune_errmsg());
-	dune_buffer_destroy(file);
 	return err;
 }

@@ -4,6 +4,11 @@
 
 #include "thumbs.h"
 
+/* The object with functions of our own in there, after those of the formats. */
+#define BOX_GLUE	FORMATS
+#define BOX_OBJECTS	(FORMATS + 1)
+extern const char box_glue_start[], box_glue_end[];
+
 /*
  * The functions that are called, of the libraries and of the C library behind
  * them: F(format, name, result, arguments...), and V(...) for those without
@@ -12,7 +17,7 @@
  */
 #define P dune_addr
 #define BOX_FUNCTIONS(F, V) \
-	F(FORMAT_PNG, malloc, P, size_t) \
+	F(FORMAT_PNG, aligned_alloc, P, size_t, size_t) \
 	F(FORMAT_PNG, png_create_read_struct, P, P, P, P, P) \
 	F(FORMAT_PNG, png_create_info_struct, P, P) \
 	V(FORMAT_PNG, png_set_progressive_read_fn, P, P, P, P, P) \
@@ -27,6 +32,7 @@
 	V(FORMAT_PNG, png_read_update_info, P, P) \
 	F(FORMAT_PNG, png_get_rowbytes, size_t, P, P) \
 	V(FORMAT_PNG, png_progressive_combine_row, P, P, P) \
+	V(BOX_GLUE, in_box_png_row, P, P, uint32_t, int) \
 	F(FORMAT_JPEG, jpeg_std_error, P, P) \
 	V(FORMAT_JPEG, jpeg_CreateDecompress, P, int, size_t) \
 	V(FORMAT_JPEG, jpeg_mem_src, P, P, unsigned long) \
@@ -53,14 +59,25 @@ BOX_FUNCTIONS(BOX_WRAP, BOX_WRAP_VOID)
 enum { BOX_FUNCTIONS(BOX_NUMBER, BOX_NUMBER) F_COUNT };
 #undef P
 
+/* The host's functions that libraries call, and their addresses in there. */
+#define BOX_CALLBACKS(C) \
+	C(png_error) C(png_warning) C(png_info) C(png_row) C(png_end) \
+	C(jpeg_error) C(jpeg_message) \
+	C(gif_read)
+#define BOX_CALLBACK(name) extern const struct dune_callback *const box_##name;
+BOX_CALLBACKS(BOX_CALLBACK)
+#define BOX_CALLBACK_NUMBER(name) C_##name,
+enum { BOX_CALLBACKS(BOX_CALLBACK_NUMBER) C_COUNT };
+
 struct worker {
-	struct dune_engine *engine;
 	struct dune_sandbox *box;
 	struct dune_function f[F_COUNT];
+	dune_addr callback[C_COUNT];
 	/* of the image that is being decoded */
 	struct image *im;
-	dune_addr in;			/* the file, read-only there */
-	dune_addr out;			/* the pixels, of its malloc() */
+	dune_addr in;			/* the file */
+	dune_addr out;			/* the pixels */
+	dune_addr rows;			/* PNG: where rows go */
 	size_t pos;			/* what a read callback has given */
 	int done;
 };
@@ -68,6 +85,8 @@ struct worker {
 /* CALL(w, name, &result, arguments...) */
 #define CALL(w, name, ...) box_##name(&(w)->f[F_##name], __VA_ARGS__)
 
+/* Memory of the sandbox's own, in large pages where it is large. */
+int box_memory(struct worker *w, size_t size, dune_addr *addr);
 /* Takes room for the pixels of an image of this size. */
 int box_room(struct worker *w, uint64_t width, uint64_t height);
 /* Whose image this thread decodes: for callbacks. */
@@ -79,9 +98,5 @@ int box_png(struct worker *w);
 int box_jpeg(struct worker *w);
 int box_gif(struct worker *w);
 int box_webp(struct worker *w);
-
-extern const struct dune_callback *const box_png_callbacks[5];
-extern const struct dune_callback *const box_jpeg_callbacks[2];
-extern const struct dune_callback *const box_gif_callbacks[1];
 
 #endif

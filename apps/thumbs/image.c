@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "thumbs.h"
 
 int image_fail(struct image *im, int err, const char *format, ...)
@@ -26,6 +27,20 @@ int image_check_size(struct image *im, uint64_t width, uint64_t height)
 				  (unsigned long long)width,
 				  (unsigned long long)height);
 	return 0;
+}
+
+void *image_memory(size_t size)
+{
+	const size_t large = 2u << 20;
+	void *p;
+
+	if (size < large / 2)
+		return malloc(size);
+	size = (size + large - 1) & ~(large - 1);
+	p = aligned_alloc(large, size);
+	if (p)
+		madvise(p, size, MADV_HUGEPAGE);
+	return p;
 }
 
 int image_sniff(struct image *im)

@@ -28,7 +28,7 @@ static int room(struct image *im, uint64_t width, uint64_t height)
 		return err;
 	im->pixels.width = width;
 	im->pixels.height = height;
-	im->pixels.rgba = malloc(width * height * 4);
+	im->pixels.rgba = image_memory(width * height * 4);
 	return im->pixels.rgba ? 0 : image_fail(im, -ENOMEM, "out of memory");
 }
 

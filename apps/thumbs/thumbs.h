@@ -32,6 +32,8 @@ int image_fail(struct image *im, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* 0, or fails it as too large or empty. */
 int image_check_size(struct image *im, uint64_t width, uint64_t height);
+/* Not cleared, for free(); in large pages where it is large. NULL: none. */
+void *image_memory(size_t size);
 /* Finds the format by the first bytes. */
 int image_sniff(struct image *im);
 /* Scales down to at most side x side; side 0 leaves it as it is. */

@@ -1,7 +1,17 @@
 # Included by apps.mk: thumbnails by sandboxed decoders. The libraries that are
 # linked are for --native, and libpng to write thumbnails.
 
-THUMBS_O := $(call obj,obj,$(wildcard apps/thumbs/*.c))
+THUMBS_O := $(call obj,obj,$(filter-out %/in-box.c,$(wildcard \
+	    apps/thumbs/*.c)) apps/thumbs/glue.S)
+
+# What is loaded beside the libraries, and comes along as data.
+BOX_GLUE := $(B)/thumbs/in-box.so
+$(BOX_GLUE): apps/thumbs/in-box.c apps/thumbs/in-box.h
+	@echo "  PLUGIN  $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(WARN) -O2 -shared -fPIC -o $@ $< -lpng16
+$(B)/obj/apps/thumbs/glue.o: $(BOX_GLUE)
+$(B)/obj/apps/thumbs/glue.o: CPPFLAGS += -DBOX_GLUE='"$(BOX_GLUE)"'
 
 tests-bin: $(B)/dune-thumbs
 $(B)/dune-thumbs: $(THUMBS_O) $(B)/libdune.a

@@ -20,7 +20,7 @@ bench-bin: $(BENCHBIN)/dune-decode
 endif
 
 $(BENCHBIN)/dune-decode: $(DECODE_C) $(BENCH_LIB) $(DECODE_H) $(DECODE_WASM) \
-		$(B)/libdune.a $(BENCHBIN)/kernel.so
+		$(B)/libdune.a $(BENCHBIN)/kernel.so $(B)/obj/apps/thumbs/glue.o
 	@echo "  BENCH   $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pie -o $@ \
