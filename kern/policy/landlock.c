@@ -4,12 +4,15 @@
  */
 #include "kern/policy/internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "kern/err.h"
 
@@ -100,28 +103,78 @@ static uint64_t rights(const struct dune_policy_path *rule)
 	return fs;
 }
 
+/* Is it a /proc, or in one? */
+static bool is_proc(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* For what fd is open on, as far as it can have these rights. */
+static int add_fd(int ruleset, int fd, uint64_t fs)
+{
+	struct landlock_path_beneath_attr attr = {
+		.allowed_access = fs, .parent_fd = fd,
+	};
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		attr.allowed_access &= OF_FILES;
+	/*
+	 * The memory of monitors is there as well, which the kernel lets
+	 * themselves open; what else is there is made by the gate.
+	 */
+	if (is_proc(fd))
+		attr.allowed_access &= LANDLOCK_ACCESS_FS_READ_DIR;
+	if (!attr.allowed_access ||
+	    !syscall(SYS_landlock_add_rule, ruleset,
+		     LANDLOCK_RULE_PATH_BENEATH, &attr, 0))
+		return 0;
+	/* a memfd: on no file system, and free for all */
+	return errno == EBADFD ? 0 : -errno;
+}
+
+/*
+ * What holds for the root would hold for /proc, for rules only add up: it gets
+ * what is no access to files, and each directory in it the whole.
+ */
+static int add_root(int ruleset, uint64_t fs)
+{
+	const int how = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+	DIR *dir = opendir("/");
+	struct dirent *d;
+	int err, fd;
+
+	if (!dir)
+		return -errno;
+	err = add_fd(ruleset, dirfd(dir), fs & ~OF_FILES);
+	while (!err && (d = readdir(dir))) {
+		if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, "..") ||
+		    d->d_type == DT_LNK)
+			continue;
+		fd = openat(dirfd(dir), d->d_name, how);
+		if (fd < 0)
+			continue;	/* gone, or nobody's to enter */
+		err = add_fd(ruleset, fd, fs);
+		close(fd);
+	}
+	closedir(dir);
+	return err;
+}
+
 static int add_rule(int ruleset, const char *path, uint64_t fs)
 {
-	struct landlock_path_beneath_attr attr = { .allowed_access = fs };
-	struct stat st;
-	long ret;
+	int fd = open(path, O_PATH | O_CLOEXEC), err;
 
-	attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
-	if (attr.parent_fd < 0)
+	if (fd < 0)
 		return dune_err(-errno, "%s: cannot open it for its rule: "
 				"%s", path, strerror(errno));
-	if (fstat(attr.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
-		attr.allowed_access &= OF_FILES;
-	ret = syscall(SYS_landlock_add_rule, ruleset,
-		      LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
-	/* a memfd: on no file system, and free for all */
-	if (ret && errno == EBADFD)
-		ret = 0;
-	if (ret)
-		ret = dune_err(-errno, "%s: Landlock refuses the rule: %s",
-			       path, strerror(errno));
-	close(attr.parent_fd);
-	return ret;
+	err = strcmp(path, "/") ? add_fd(ruleset, fd, fs) :
+				  add_root(ruleset, fs);
+	close(fd);
+	return err ? dune_err(err, "%s: Landlock refuses the rule: %s", path,
+			      strerror(-err)) : 0;
 }
 
 static int add_rules(int ruleset, const struct dune_policy *p,

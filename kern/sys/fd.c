@@ -2,7 +2,9 @@
  * Descriptors. The guest's are the host's, below fd_base; the monitor's own
  * lie above and do not exist for the guest.
  */
+#include <asm/ioctls.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -46,6 +48,15 @@ long dune_sys_close_range(struct dune_task *t, struct dune_call *c)
 	uint32_t first = c->arg[0], last = c->arg[1];
 	uint32_t end = t->proc->fd_base - 1;
 
+	/*
+	 * All threads of a process have one table of descriptors: its monitor's
+	 * are there, and its proxy makes calls for all of them.
+	 */
+	if (c->arg[2] & CLOSE_RANGE_UNSHARE) {
+		if (__atomic_load_n(&t->proc->threads, __ATOMIC_ACQUIRE) > 1)
+			return -EINVAL;
+		c->arg[2] &= ~(uint64_t)CLOSE_RANGE_UNSHARE;
+	}
 	if (first > last)
 		return -EINVAL;
 	/* Nothing of the guest's is there; the flags must still be good. */
@@ -65,8 +76,8 @@ long dune_sys_dup_to(struct dune_task *t, struct dune_call *c)
 }
 
 /* How the third argument of fcntl(2) is meant. */
-enum { NUMBER, MINIMUM, OTHER_FD, OWNER, OWNER_EX, STRUCT_IN, STRUCT_INOUT,
-       STRUCT_OUT };
+enum { NUMBER, MINIMUM, OTHER_FD, OWNER, OWNER_EX, FLAGS, STRUCT_IN,
+       STRUCT_INOUT, STRUCT_OUT };
 
 static const struct fcntl_cmd {
 	int cmd;
@@ -78,7 +89,7 @@ static const struct fcntl_cmd {
 	{ F_GETFD,		NUMBER,		0 },
 	{ F_SETFD,		NUMBER,		0 },
 	{ F_GETFL,		NUMBER,		0 },
-	{ F_SETFL,		NUMBER,		0 },
+	{ F_SETFL,		FLAGS,		0 },
 	{ F_GETLK,		STRUCT_INOUT,	sizeof(struct flock) },
 	{ F_SETLK,		STRUCT_IN,	sizeof(struct flock) },
 	{ F_SETLKW,		STRUCT_IN,	sizeof(struct flock) },
@@ -106,19 +117,40 @@ static const struct fcntl_cmd {
 	{ 1027 /* F_DUPFD_QUERY */, OTHER_FD, 0 },
 };
 
+#define SIGNALS_ANOTHER "signal to another process"
+
 /*
- * SIGIO may go to oneself only: the kernel would ask neither the broker nor,
- * before Landlock scopes, anyone.
+ * SIGIO may go to oneself only, and to the own group where all of it is the
+ * sandbox's: the kernel would ask neither the broker nor, before Landlock
+ * scopes, anyone.
  */
-static long set_owner(struct dune_call *c, long pid)
+static long set_owner(struct dune_task *t, struct dune_call *c, long pid)
 {
 	if (pid == 0 || pid == dune_own(SYS_getpid) ||
-	    pid == -dune_own(SYS_getpgid, 0))
+	    (pid == -dune_own(SYS_getpgid, 0) && dune_sys_reachable(t, -pid)))
 		return 0;
-	return dune_violation(c, "signal to another process", -EPERM);
+	return dune_violation(c, SIGNALS_ANOTHER, -EPERM);
 }
 
-static long set_owner_ex(struct dune_call *c)
+long dune_fd_async(struct dune_task *t, struct dune_call *c)
+{
+	char termios[64];
+	long fd, ret;
+
+	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
+		return dune_forward_call(c);
+	fd = dune_fd_hold(t->proc, c->arg[0]);
+	if (fd < 0)
+		return fd;
+	c->arg[0] = fd;
+	ret = dune_own(SYS_ioctl, fd, TCGETS, termios) ?
+		dune_forward_call(c) :
+		dune_violation(c, SIGNALS_ANOTHER, -EPERM);
+	dune_own(SYS_close, fd);
+	return ret;
+}
+
+static long set_owner_ex(struct dune_task *t, struct dune_call *c)
 {
 	struct f_owner_ex o;
 
@@ -130,7 +162,8 @@ static long set_owner_ex(struct dune_call *c)
 			return -ESRCH;
 	} else {
 		long pid = o.pid;
-		long ret = set_owner(c, o.type == F_OWNER_PGRP ? -pid : pid);
+		long ret = set_owner(t, c,
+				     o.type == F_OWNER_PGRP ? -pid : pid);
 
 		if (ret)
 			return ret;
@@ -161,10 +194,14 @@ long dune_sys_fcntl(struct dune_task *t, struct dune_call *c)
 		ret = v < t->proc->fd_base ? 0 : -EBADF;
 		break;
 	case OWNER:
-		ret = set_owner(c, v);
+		ret = set_owner(t, c, v);
 		break;
 	case OWNER_EX:
-		return set_owner_ex(c);
+		return set_owner_ex(t, c);
+	case FLAGS:
+		if (v & O_ASYNC)
+			return dune_fd_async(t, c);
+		break;
 	default:
 		ret = dune_range_ok(c->arg[2], f->size) ? 0 : -EFAULT;
 	}

@@ -76,7 +76,7 @@ struct dune_scratch {
 	size_t mapped;
 	uint64_t small[64];
 };
-/* At least size bytes at s->p. 0 or -ENOMEM. */
+/* At least size bytes of zeroes at s->p. 0 or -ENOMEM. */
 int dune_scratch_get(struct dune_scratch *s, size_t size);
 void dune_scratch_put(struct dune_scratch *s);
 
@@ -93,6 +93,14 @@ long dune_fd_hold(const struct dune_proc *proc, int fd);
 void dune_fd_close(int fd);
 /* A result that is a new descriptor: closed and -EMFILE at the limit. */
 long dune_fd_result(const struct dune_proc *proc, long ret);
+
+/*
+ * O_ASYNC on, by fcntl or ioctl. Not for a terminal where Landlock does not
+ * keep signals inside: to begin with its foreground group owns it, which need
+ * not be the sandbox's. There it is done by a duplicate, whose number si_fd
+ * will say.
+ */
+long dune_fd_async(struct dune_task *t, struct dune_call *c);
 
 dune_sys_handler dune_sys_close_range, dune_sys_dup_to, dune_sys_fcntl,
 		 dune_sys_fd_pair;
@@ -128,7 +136,7 @@ dune_sys_handler dune_sys_mmap, dune_sys_munmap, dune_sys_mprotect,
 
 /* ---- path.c, proc.c, meta.c ---- */
 dune_sys_handler dune_sys_path, dune_sys_readlink, dune_sys_open,
-		 dune_sys_getdents, dune_sys_meta;
+		 dune_sys_getdents, dune_sys_meta, dune_sys_watch;
 
 /* ---- futex.c, ioctl.c, prctl.c, limits.c, kill.c ---- */
 /* Checks what a futex operation follows beyond its first address. */
@@ -139,6 +147,10 @@ dune_sys_handler dune_sys_prctl, dune_sys_personality, dune_sys_unshare;
 /* The first number the guest may not have: fd_base or its RLIMIT_NOFILE. */
 int dune_fd_limit(const struct dune_proc *proc);
 dune_sys_handler dune_sys_rlimit;
+/* From this ABI on Landlock keeps signals inside the sandbox. */
+#define DUNE_LANDLOCK_ABI_SIGNALS 6
+/* May the process (or the group it leads) be signalled? */
+bool dune_sys_reachable(struct dune_task *t, int pid);
 dune_sys_handler dune_sys_kill, dune_sys_tkill, dune_sys_pidfd_signal,
 		 dune_sys_own_pid, dune_sys_own_who;
 

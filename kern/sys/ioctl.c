@@ -21,6 +21,7 @@ enum how {
 	NUMBER,		/* not followed */
 	IN, OUT, INOUT,	/* a pointer to size bytes */
 	NEW_FD,		/* a number; the result is a descriptor */
+	ASYNC,		/* as IN, but see dune_fd_async() */
 	NET,		/* a pointer, and only with --net */
 	CONF,		/* struct ifconf, with --net */
 };
@@ -33,7 +34,7 @@ static const struct request {
 	{ TCGETS,	sizeof(struct termios),	OUT },
 	{ FIONREAD,	4,			OUT },
 	{ FIONBIO,	4,			IN },
-	{ FIOASYNC,	4,			IN },
+	{ FIOASYNC,	4,			ASYNC },
 	{ FIOCLEX,	0,			NUMBER },
 	{ FIONCLEX,	0,			NUMBER },
 	{ FIOQSIZE,	8,			OUT },
@@ -161,6 +162,8 @@ long dune_sys_ioctl(struct dune_task *t, struct dune_call *c)
 		return -EFAULT;
 	if (r->how == CONF)
 		return ifconf(c);
+	if (r->how == ASYNC)
+		return dune_fd_async(t, c);
 	ret = dune_forward_call(c);
 	if (r->how == NEW_FD)
 		ret = dune_fd_result(t->proc, ret);

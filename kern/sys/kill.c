@@ -19,19 +19,16 @@
 #include "kern/sys/internal.h"
 #include "kern/task/task.h"
 
-#define LANDLOCK_ABI_SIGNAL_SCOPE 6
-
 #define OUTSIDE "process outside the sandbox"
 
-/* May the process (or the group it leads) be signalled? */
-static bool reachable(struct dune_task *t, int pid)
+bool dune_sys_reachable(struct dune_task *t, int pid)
 {
 	if (pid == dune_own(SYS_getpid))
 		return true;
 	/* those of a family of plugin sandboxes are strangers */
 	if (t->proc->policy->strict)
 		return false;
-	if (t->proc->policy->landlock_abi >= LANDLOCK_ABI_SIGNAL_SCOPE)
+	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
 		return true;
 	/* a child, if only just forked and unknown to the broker yet */
 	if (pid > 0 && dune_own(SYS_waitid, P_PID, pid, 0, WEXITED | WNOHANG |
@@ -60,7 +57,7 @@ long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 		return -ESRCH;		/* has no positive counterpart */
 	if (c->nr == SYS_kill && pid <= 0)
 		pid = pid ? -pid : dune_own(SYS_getpgid, 0);
-	if (pid > 0 && !reachable(t, pid))
+	if (pid > 0 && !dune_sys_reachable(t, pid))
 		return dune_violation(c, OUTSIDE, -EPERM);
 	if (c->nr == SYS_tgkill && c->arg[2] == SIGABRT)
 		report_abort(t, pid);
@@ -76,7 +73,7 @@ long dune_sys_pidfd_signal(struct dune_task *t, struct dune_call *c)
 	struct statfs fs;
 	long fd, ret;
 
-	if (t->proc->policy->landlock_abi >= LANDLOCK_ABI_SIGNAL_SCOPE)
+	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
 		return dune_forward_call(c);
 	fd = dune_fd_hold(t->proc, c->arg[0]);
 	if (fd < 0)
@@ -101,7 +98,7 @@ long dune_sys_tkill(struct dune_task *t, struct dune_call *c)
 {
 	int tid = c->arg[0];
 
-	if (tid > 0 && !own(tid) && !reachable(t, tid))
+	if (tid > 0 && !own(tid) && !dune_sys_reachable(t, tid))
 		return dune_violation(c, OUTSIDE, -EPERM);
 	return dune_forward_call(c);
 }

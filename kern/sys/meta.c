@@ -10,10 +10,14 @@
  *
  * By descriptor: the same, on what it is open on. Not by a duplicate of it,
  * for closing that would drop the program's record locks on the file.
+ *
+ * Watches of inotify, which tell the names of files and who uses them, are
+ * outside Landlock as well: the same again, with the read rules.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 
 #include "kern/mm/uaccess.h"
@@ -57,15 +61,16 @@ static const struct metacall {
  * Is the mode, owner ... of what fd is open on the program's to change? Being
  * open for writing is not enough: so is /dev/null, and so are the caller's
  * files on descriptors 0, 1 and 2. What has no name (pipes, memfds) is.
+ * write false: may it be read?
  */
-static bool may_change(struct dune_task *t, long fd)
+static bool allowed(struct dune_task *t, long fd, bool write)
 {
 	char real[DUNE_PATH_MAX];
 
 	if (dune_fd_path(fd, real, sizeof(real)))
 		return false;
 	return real[0] != '/' || strncmp(real, "/memfd:", 7) == 0 ||
-	       dune_policy_path_allowed(t->proc->policy, real, true);
+	       dune_policy_path_allowed(t->proc->policy, real, write);
 }
 
 /* What the guest's descriptor is open on. */
@@ -122,7 +127,7 @@ long dune_sys_meta(struct dune_task *t, struct dune_call *c)
 	fd = target(t, c, m);
 	if (fd < 0)
 		return fd;
-	if (may_change(t, fd)) {
+	if (allowed(t, fd, true)) {
 		snprintf(link, sizeof(link), "/proc/self/fd/%ld", fd);
 		c->nr = m->follow_nr;
 		c->arg[m->path] = (uintptr_t)link;
@@ -131,6 +136,33 @@ long dune_sys_meta(struct dune_task *t, struct dune_call *c)
 		ret = dune_forward_call(c);
 	} else {
 		ret = dune_violation(c, RULE, -EACCES);
+	}
+	dune_own(SYS_close, fd);
+	return ret;
+}
+
+/* inotify_add_watch */
+long dune_sys_watch(struct dune_task *t, struct dune_call *c)
+{
+	bool nofollow = c->arg[2] & IN_DONT_FOLLOW;
+	char path[DUNE_PATH_MAX], link[40];
+	long fd, ret;
+
+	ret = dune_copy_string(path, c->arg[1], sizeof(path));
+	if (ret < 0)
+		return ret;
+	fd = dune_fd_hide(t->proc,
+			  dune_own(SYS_openat, AT_FDCWD, path, O_PATH |
+				   O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0)));
+	if (fd < 0)
+		return fd;
+	if (allowed(t, fd, false)) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%ld", fd);
+		c->arg[1] = (uintptr_t)link;
+		c->arg[2] &= ~(uint64_t)IN_DONT_FOLLOW;
+		ret = dune_forward_call(c);
+	} else {
+		ret = dune_violation(c, "watch outside --ro and --rw", -EACCES);
 	}
 	dune_own(SYS_close, fd);
 	return ret;

@@ -134,7 +134,7 @@ void dune_procname_parse(struct dune_procname *n, const char *path, pid_t self,
 	} else {
 		n->who = DUNE_PROC_GLOBAL;
 	}
-	if (n->who == DUNE_PROC_SELF && (t = below(s, "task")) &&
+	if (n->who != DUNE_PROC_GLOBAL && (t = below(s, "task")) &&
 	    (pid = number(t, &t)) >= 0) {
 		n->tid = pid;
 		s = t;
@@ -200,7 +200,6 @@ static const struct pathcall {
 	{ SYS_lgetxattr,	0, true,	0 },
 	{ SYS_listxattr,	0, false,	0 },
 	{ SYS_llistxattr,	0, true,	0 },
-	{ SYS_inotify_add_watch, 1, false,	0 },
 	{ SYS_readlink,		0, true,	0 },
 	{ SYS_readlinkat,	1, true,	0 },
 };

@@ -24,7 +24,7 @@ struct dune_procname {
 		DUNE_PROC_GLOBAL,	/* all else, and /proc itself */
 	} who;
 	pid_t pid;			/* of OTHER */
-	pid_t tid;			/* SELF: task/TID was in front, or 0 */
+	pid_t tid;			/* task/TID was in front, or 0 */
 	char rest[DUNE_PATH_MAX];	/* "exe", "fd/3", "" ... */
 };
 

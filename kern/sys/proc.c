@@ -9,13 +9,15 @@
  *     cmdline environ        from the guest's first stack
  *     stat status statm      the host's, with the guest's sizes
  *     fd/N cwd root          where they lead, by the kernel
- *     comm oom_score_adj     may be written to, without effect
+ *     comm oom_score_adj     may be written to, without effect: /dev/null
  *     others                 the host's, as far as the broker gives them
  *   PID/ of a process of this sandbox: what the broker gives, without
  *     addresses of its monitor
  *   files of the whole system: what the broker gives; it has the list
  *
  * Directories are the host's. All else is refused: mem, pagemap, auxv ...
+ *
+ * The memfds are sealed: they would be memory that --mem does not count.
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -83,11 +85,13 @@ static bool broker_name(const struct dune_procname *n, char *name, size_t size)
 	if (n->who == DUNE_PROC_GLOBAL)
 		len = snprintf(name, size, "%s", n->rest);
 	else if (n->who == DUNE_PROC_OTHER)
-		len = snprintf(name, size, "%d/%s", n->pid, n->rest);
-	else if (n->tid)
-		len = snprintf(name, size, "self/task/%d/%s", n->tid, n->rest);
+		len = snprintf(name, size, "%d", n->pid);
 	else
-		len = snprintf(name, size, "self/%s", n->rest);
+		len = snprintf(name, size, "self");
+	if (n->who != DUNE_PROC_GLOBAL && n->tid)
+		len += snprintf(name + len, size - len, "/task/%d", n->tid);
+	if (n->who != DUNE_PROC_GLOBAL)
+		len += snprintf(name + len, size - len, "/%s", n->rest);
 	return len >= 0 && (size_t)len < size;
 }
 
@@ -171,7 +175,7 @@ static long as_memfd(struct dune_task *t, const struct dune_procname *n,
 		     enum source source, int flags)
 {
 	struct dune_scratch buf, out;
-	long fd = -ENOMEM, len;
+	long fd = -ENOMEM, len, ret;
 
 	if (dune_scratch_get(&buf, TEXT_MAX))
 		return -ENOMEM;
@@ -182,10 +186,18 @@ static long as_memfd(struct dune_task *t, const struct dune_procname *n,
 		fd = len;
 		goto out_both;
 	}
-	fd = dune_own(SYS_memfd_create, "proc",
-		      flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
-	if (fd >= 0)
+	fd = dune_own(SYS_memfd_create, "proc", MFD_ALLOW_SEALING |
+		      (flags & O_CLOEXEC ? MFD_CLOEXEC : 0));
+	if (fd >= 0) {
 		dune_own(SYS_pwrite64, fd, out.p, len, 0);
+		ret = dune_own(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_SEAL |
+			       F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+		/* another thread has it mapped already */
+		if (ret) {
+			dune_fd_close(fd);
+			fd = ret;
+		}
+	}
 out_both:
 	dune_scratch_put(&out);
 out_buf:
@@ -207,9 +219,8 @@ static long open_file(struct dune_task *t, struct dune_call *c,
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		ret = as_memfd(t, n, source, flags);
 	else if (writable)
-		/* What is written stays there. */
-		ret = dune_own(SYS_memfd_create, "proc",
-			       flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+		ret = dune_own(SYS_openat, AT_FDCWD, "/dev/null",
+			       flags & (O_ACCMODE | O_CLOEXEC));
 	else
 		ret = -EACCES;
 	return ret == -EACCES ? dune_violation(c, "file of /proc", ret) : ret;

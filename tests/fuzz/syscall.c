@@ -7,6 +7,7 @@
  * descriptor of the monitor's gets through, and answers at random. Rows that
  * belong to the task, signal and memory modules are decided, not run.
  */
+#include <asm/ioctls.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +128,8 @@ long dune_forward(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 {
 	const uint64_t arg[] = { a0, a1, a2, a3, a4, a5 };
 	const struct dune_sysrow *row = dune_sys_row(nr);
+	bool async = (nr == SYS_fcntl && (int)a1 == F_SETFL) ||
+		     (nr == SYS_ioctl && (uint32_t)a1 == FIOASYNC);
 	bool done = false;
 
 	assert(row && row->action != DUNE_DO_REFUSE);
@@ -138,7 +141,8 @@ long dune_forward(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 			check_range(arg[i], a->rule == DUNE_L_BYTES ?
 				    a->size : 1);
 		/* our own descriptor for the guest's, to hold it */
-		if (a->kind == DUNE_A_FD && nr != SYS_pidfd_send_signal)
+		if (a->kind == DUNE_A_FD && nr != SYS_pidfd_send_signal &&
+		    !async)
 			assert((int)arg[i] < FD_BASE);
 	}
 	if (row->handler == dune_sys_iov)
@@ -211,6 +215,8 @@ long dune_own_call(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 	case SYS_pwrite64:
 	case SYS_write:
 		return 0;
+	case SYS_ioctl:
+		return take(1) % 2 ? -ENOTTY : 0;
 	case SYS_tgkill:
 	case SYS_waitid:
 		return take(1) % 2 ? -ESRCH : 0;
@@ -250,7 +256,7 @@ static bool runs(long nr)
 {
 	static dune_sys_handler *const ours[] = {
 		dune_sys_path, dune_sys_readlink, dune_sys_open,
-		dune_sys_getdents, dune_sys_meta,
+		dune_sys_getdents, dune_sys_meta, dune_sys_watch,
 		dune_sys_close_range, dune_sys_dup_to, dune_sys_fcntl,
 		dune_sys_fd_pair, dune_sys_iov, dune_sys_socket,
 		dune_sys_connect, dune_sys_sendto, dune_sys_setsockopt,

@@ -4,6 +4,7 @@
 #include <asm/ioctls.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -62,6 +63,13 @@ static void close_range_ends_before_ours(void **state)
 	assert_int_equal(call(SYS_close_range, FD_BASE, ~0u, 64), -EINVAL);
 	assert_int_equal(call(SYS_close_range, 5, 4, 0), -EINVAL);
 	assert_int_equal(host.calls, 2);
+	/* one table for all threads, the proxy among them */
+	assert_int_equal(call(SYS_close_range, 3, 10, CLOSE_RANGE_UNSHARE), 0);
+	assert_int_equal(host.arg[2], 0);
+	proc.threads = 2;
+	assert_int_equal(call(SYS_close_range, 3, 10, CLOSE_RANGE_UNSHARE),
+			 -EINVAL);
+	proc.threads = 1;
 }
 
 static void fcntl_by_command(void **state)
@@ -114,6 +122,46 @@ static long good_pair(long nr, const uint64_t *arg)
 	fd[0] = 5;
 	fd[1] = 6;
 	return 0;
+}
+
+/* Who gets SIGIO, where Landlock does not look at it. */
+static void asynchronous(void **state)
+{
+	int tty = open("/dev/ptmx", O_RDWR | O_NOCTTY), p[2], on = 1;
+	const int guests[] = { FD_BASE - 1, FD_BASE - 2 };
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(dup2(p[0], guests[0]), guests[0]);
+	*(int *)GUEST = on;
+	assert_int_equal(call(SYS_fcntl, 3, F_SETOWN, -getpgrp()), -EPERM);
+	assert_int_equal(call(SYS_fcntl, guests[0], F_SETFL, O_ASYNC), 0);
+	assert_true((int)host.arg[0] >= FD_BASE);	/* held */
+	assert_int_equal(fcntl(host.arg[0], F_GETFD), -1);
+	assert_int_equal(call(SYS_ioctl, guests[0], FIOASYNC, GUEST), 0);
+	assert_true((int)host.arg[0] >= FD_BASE);
+	assert_int_equal(call(SYS_fcntl, guests[0], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(host.arg[0], guests[0]);
+	if (tty >= 0) {
+		host.calls = 0;
+		assert_int_equal(dup2(tty, guests[1]), guests[1]);
+		assert_int_equal(call(SYS_fcntl, guests[1], F_SETFL, O_ASYNC),
+				 -EPERM);
+		assert_non_null(violation);
+		assert_int_equal(call(SYS_ioctl, guests[1], FIOASYNC, GUEST),
+				 -EPERM);
+		assert_int_equal(host.calls, 0);
+		policy.landlock_abi = DUNE_LANDLOCK_ABI_SIGNALS;
+		assert_int_equal(call(SYS_fcntl, guests[1], F_SETFL, O_ASYNC),
+				 0);
+		close(guests[1]);
+		close(tty);
+	}
+	policy.landlock_abi = DUNE_LANDLOCK_ABI_SIGNALS;
+	assert_int_equal(call(SYS_fcntl, 3, F_SETOWN, -getpgrp()), 0);
+	close(guests[0]);
+	close(p[0]);
+	close(p[1]);
 }
 
 static void pairs(void **state)
@@ -290,6 +338,7 @@ int main(void)
 		TEST(dup_to_a_hidden_number),
 		TEST(close_range_ends_before_ours),
 		TEST(fcntl_by_command),
+		TEST(asynchronous),
 		TEST(pairs),
 		TEST(poll_answers_nval_for_ours),
 		TEST(select_is_clipped),
