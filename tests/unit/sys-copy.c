@@ -284,6 +284,32 @@ static void receiving(void **state)
 	assert_int_equal(fcntl(FD_BASE, F_GETFD), -1);
 }
 
+/* A kernel that leaves the padding as it is, on a stack full of secrets. */
+static long padded(long nr, const uint64_t *arg)
+{
+	struct msghdr *k = (struct msghdr *)arg[1];
+	char *end = (char *)k->msg_control + k->msg_controllen;
+
+	(void)nr;
+	for (char *p = k->msg_control; p < end; p++)
+		assert_int_equal(*p, 0);
+	memset(k->msg_control, 's', k->msg_controllen);
+	k->msg_controllen = 0;
+	return 1;
+}
+
+static void padding_tells_nothing(void **state)
+{
+	struct msghdr *h = message();
+
+	(void)state;
+	host.answer = padded;
+	for (int i = 0; i < 2; i++) {
+		h->msg_controllen = 128;
+		assert_int_equal(call(SYS_recvmsg, 3, GUEST, 0), 1);
+	}
+}
+
 static unsigned int budget;
 
 static long some(long nr, const uint64_t *arg)
@@ -441,6 +467,7 @@ int main(void)
 		TEST(sending),
 		TEST(sending_to_an_address),
 		TEST(receiving),
+		TEST(padding_tells_nothing),
 		TEST(many_messages),
 		TEST(socket_options),
 		TEST(ioctls),
