@@ -166,6 +166,10 @@ int dune_vm_back(struct dune_vm *vm, dune_gva_t va, dune_gpa_t *gpa);
  * its guest physical address in *gpa. NULL when the area is full. Thread-safe.
  */
 void *dune_vm_table_page(struct dune_vm *vm, dune_gpa_t *gpa);
+/*
+ * The host address of a table; of a page in the area for any gpa: tables are
+ * guest memory, and their entries the guest's word.
+ */
 void *dune_vm_table_host(struct dune_vm *vm, dune_gpa_t gpa);
 
 /*
