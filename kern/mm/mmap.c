@@ -117,7 +117,8 @@ static int choose(struct dune_mm *mm, struct request *q)
 		if (q->flags & MAP_HUGETLB)
 			hint = (hint + q->align - 1) & ~(q->align - 1);
 		q->addr = hint;
-		if (hint <= DUNE_ARENA_HI - q->len &&
+		/* rounding up may have wrapped */
+		if (hint >= DUNE_ARENA_LO && hint <= DUNE_ARENA_HI - q->len &&
 		    dune_region_free(&mm->regions, hint, q->len))
 			return 0;
 	}

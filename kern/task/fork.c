@@ -15,6 +15,7 @@
 #include "kern/err.h"
 #include "kern/gate/gate.h"
 #include "kern/mm/uaccess.h"
+#include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
@@ -52,7 +53,8 @@ static long parent_done(struct dune_task *t, const struct dune_clone *c,
 	if (c->flags & CLONE_PARENT_SETTID)
 		tell_tid(c->parent_tid, pid);
 	if (c->flags & CLONE_PIDFD) {
-		int fd = syscall(SYS_pidfd_open, pid, 0);
+		int fd = dune_fd_result(t->proc,
+					syscall(SYS_pidfd_open, pid, 0));
 
 		if (fd >= 0)
 			dune_copy_out(c->pidfd, &fd, sizeof(fd));
