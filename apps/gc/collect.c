@@ -248,14 +248,21 @@ static void unmark_all(void)
 
 /* ---- collections; the world is stopped ---- */
 
+/* What finalizers keep is dead for weak references. */
+static void mark_rest(bool young)
+{
+	gc_trace(~0ul);
+	gc_clear_weak(young);
+	gc_find_due(young);
+}
+
 static void minor(void)
 {
 	retire_all();
 	read_dirty();
 	scan_dirty();
 	gc_scan_roots();
-	gc_trace(~0ul);
-	gc_find_due(true);
+	mark_rest(true);
 	sweep_young();
 }
 
@@ -264,8 +271,7 @@ static void full(void)
 	retire_all();
 	unmark_all();
 	gc_scan_roots();
-	gc_trace(~0ul);
-	gc_find_due(false);
+	mark_rest(false);
 	sweep_all();
 }
 
@@ -299,8 +305,7 @@ static void begin(void)
 
 static void end(void)
 {
-	gc_trace(~0ul);
-	gc_find_due(false);
+	mark_rest(false);
 	retire_all();
 	each_run(guarded, 0, unguard);
 	gc.marking = false;

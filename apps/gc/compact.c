@@ -126,6 +126,7 @@ static void update_roots(void)
 			for (i = 0; i < f->n; i++)
 				update((uintptr_t *)&f->slots[i]);
 	gc_each_final(false, update);
+	gc_each_weak(update);
 }
 
 /* ---- blocks ---- */

@@ -11,14 +11,6 @@
 
 /* ---- in a collection; the world is stopped ---- */
 
-static bool alive(const struct gc_final *f)
-{
-	const struct gc_object *o = gc_object_of(f->object);
-
-	return gc_bit(gc.marks, gc_granule(o)) ||
-	       gc.block[gc_block_of(o)].flags & GC_BLACK;
-}
-
 /* Room for n more at the end. There is: due and set ones fit together. */
 static void make_room(size_t n)
 {
@@ -38,10 +30,10 @@ void gc_find_due(bool young)
 	make_room(gc.finals - from);
 	first = gc.due_end;
 	for (i = gc.finals; i-- > from; )
-		if (!alive(&gc.final[i]))
+		if (!gc_alive(gc.final[i].object))
 			gc.due[gc.due_end++] = gc.final[i];
 	for (i = from; i < gc.finals; i++)
-		if (alive(&gc.final[i]))
+		if (gc_alive(gc.final[i].object))
 			gc.final[kept++] = gc.final[i];
 	gc.finals = gc.finals_old = kept;
 	/* Not before all are found: one may reach another. */

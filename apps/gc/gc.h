@@ -157,6 +157,30 @@ int gc_finalize(void *object, gc_finalizer *fn, void *arg);
  */
 long gc_run_finalizers(void);
 
+/* ---- weak references ---- */
+
+/*
+ * A weak reference does not keep its object: when a collection has found that
+ * nothing else reaches it, it is NULL. That is before a finalizer of the object
+ * is due; what only finalizers reach is dead for it, and it stays NULL whatever
+ * they do. What the collector takes for a pointer to object can delay it.
+ *
+ * The struct is the program's, not in an object, and begins as zeroes; while it
+ * is not NULL the collector knows where it is and writes to it, so that it must
+ * be set to NULL before it goes away. Its fields are not for the program.
+ */
+struct gc_weak {
+	void *object;
+	size_t place;
+};
+/*
+ * object: as gc_alloc() gave it, or NULL. -ENOSPC, and it is NULL: one for each
+ * 512 bytes of heap_max is not NULL.
+ */
+int gc_weak_set(struct gc_weak *weak, void *object);
+/* The object, for which this is a pointer like any other, or NULL. */
+void *gc_weak_get(const struct gc_weak *weak);
+
 /* ---- threads ---- */
 
 /* -ENOMEM; -EBUSY: is in; -EPERM: is not in Dune mode, which os needs. */

@@ -7,7 +7,8 @@
 #include <time.h>
 
 #define TYPES	65000u
-#define PER_FINAL	512u	/* bytes of heap for each finalizer */
+#define PER_FINAL	512u	/* bytes of heap for each finalizer or weak
+				 * reference */
 
 struct gc gc = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -34,6 +35,7 @@ static const struct {
 	{ (void **)&gc.stack, sizeof(uintptr_t), GC_GRANULE },
 	{ (void **)&gc.final, sizeof(struct gc_final), PER_FINAL },
 	{ (void **)&gc.due, sizeof(struct gc_final), PER_FINAL },
+	{ (void **)&gc.weak, sizeof(struct gc_weak *), PER_FINAL },
 };
 
 static size_t table_size(size_t i)

@@ -7,6 +7,7 @@
  *   collect.c  collections: when, and one after the other what they do
  *   compact.c  moving objects
  *   final.c    finalizers: whose is due, and running it
+ *   weak.c     weak references: clearing them
  *   thread.c   threads: stopping them, their roots; fork
  *   verify.c   is all as it should be?
  *
@@ -141,6 +142,9 @@ struct gc {
 	struct gc_final *final, *due;
 	size_t finals, finals_old, finals_max;
 	size_t due_next, due_end;
+	/* Weak references that are not NULL; the first have survived one. */
+	struct gc_weak **weak;
+	size_t weaks, weaks_old;
 	/* the rest */
 	struct gc_thread *threads;
 	struct gc_type *type;	/* 65536 of them */
@@ -193,6 +197,15 @@ static inline struct gc_object *gc_object_of(const void *payload)
 static inline size_t gc_bytes(const struct gc_object *o)
 {
 	return o->granules * GC_GRANULE;
+}
+
+/* When all that is reachable is marked, and the world stopped. */
+static inline bool gc_alive(const void *payload)
+{
+	const struct gc_object *o = gc_object_of(payload);
+
+	return gc_bit(gc.marks, gc_granule(o)) ||
+	       gc.block[gc_block_of(o)].flags & GC_BLACK;
 }
 
 /* Sets bits of o in the lines of its small block. */
@@ -253,6 +266,12 @@ void gc_compact(void);
 void gc_find_due(bool young);
 /* Calls fn with where each finalizer's object is; due: of those only. */
 void gc_each_final(bool due, void (*fn)(uintptr_t *object));
+
+/* ---- weak.c ---- */
+/* As gc_find_due(), and before it. */
+void gc_clear_weak(bool young);
+/* Calls fn with where each one's object is; it lives. */
+void gc_each_weak(void (*fn)(uintptr_t *object));
 
 /* ---- thread.c ---- */
 /* Calls fn with the lock, the caller's registers where they are found. */

@@ -112,8 +112,9 @@ static void visit_roots(void)
 			for (i = 0; i < f->n; i++)
 				if (gc_in_heap((uintptr_t)f->slots[i]))
 					visit(gc_object_of(f->slots[i]));
-	/* Those that are not due are about objects that live. */
+	/* Those that are not due, or NULL, are about objects that live. */
 	gc_each_final(false, visit_at);
+	gc_each_weak(visit_at);
 	gc_each_stack(visit_stack);
 }
 

@@ -3,7 +3,7 @@
  * mode, with threads, over fork; and with dirty pages or writes unseen on
  * purpose the verifier says so. tests/unit/gc-heap.c is the same over Linux.
  *
- *	collector model|stress|threads|fork|calls|remap|lossy|final
+ *	collector model|stress|threads|fork|calls|remap|lossy|final|weak
  */
 #include "test.h"
 
@@ -11,6 +11,7 @@
 #include "tests/unit/gc-barrier.h"
 #include "tests/unit/gc-final.h"
 #include "tests/unit/gc-model.h"
+#include "tests/unit/gc-weak.h"
 
 static struct model model[4];
 static long faults;
@@ -344,6 +345,39 @@ static void test_final(void)
 	end();
 }
 
+/* ---- weak references ---- */
+
+static struct weak_many weaks[4];
+
+static void *weak_thread(void *m)
+{
+	CHECK(!gc_thread_enter());
+	well(weak_run(m, times(2000, 300)));
+	gc_thread_leave();
+	return NULL;
+}
+
+static void test_weak(void)
+{
+	pthread_t t[4];
+	int i;
+
+	begin(GC_PRECISE_STACKS);
+	well(weak_all(true));
+	end();
+	begin(GC_PRECISE_STACKS | GC_INCREMENTAL | GC_AUTO_COMPACT);
+	weak_type = gc_type(sizeof(struct ball), 1);
+	for (i = 0; i < 4; i++) {
+		weaks[i].random = i;
+		CHECK(!pthread_create(&t[i], NULL, weak_thread, &weaks[i]));
+	}
+	gc_blocking_begin();
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_join(t[i], NULL));
+	gc_blocking_end();
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -354,6 +388,7 @@ int main(int argc, char **argv)
 		{ "threads", test_threads }, { "fork", test_fork },
 		{ "calls", test_calls }, { "remap", test_remap },
 		{ "lossy", test_lossy }, { "final", test_final },
+		{ "weak", test_weak },
 	};
 	size_t i;
 

@@ -1,0 +1,123 @@
+/* Weak references of apps/gc over what Linux has: see gc-weak.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include "tests/unit/gc-weak.h"
+
+static const struct gc_os *const all_os[] = {
+	&gc_os_none, &gc_os_protect, &gc_os_scan,
+};
+#define N_OS	(sizeof(all_os) / sizeof(*all_os))
+
+static long faults;
+
+static void bad(const char *what, const void *object)
+{
+	if (!faults++)
+		print_error("%p: %s\n", object, what);
+}
+
+/* False: not to be had on this machine. */
+static bool begin(const struct gc_os *os, unsigned int flags)
+{
+	struct gc_options o = {
+		.os = os, .heap_max = 4ul << 20, .nursery = 64ul << 10,
+		.flags = flags | GC_PRECISE_STACKS | GC_VERIFY, .bad = bad,
+	};
+	int r = gc_init(&o);
+
+	faults = 0;
+	if (r == -ENOTSUP && os == &gc_os_scan) {
+		print_message("no PAGEMAP_SCAN here\n");
+		return false;
+	}
+	assert_int_equal(r, 0);
+	return true;
+}
+
+static void well(const char *wrong)
+{
+	if (wrong)
+		fail_msg("%s", wrong);
+	assert_int_equal(faults, 0);
+}
+
+static void null_when_dead(void **state)
+{
+	unsigned int os;
+
+	(void)state;
+	for (os = 0; os < N_OS; os++) {
+		if (!begin(all_os[os], 0))
+			continue;
+		well(weak_all(all_os[os] != &gc_os_none));
+		gc_exit();
+	}
+}
+
+static struct weak_many many[4];
+
+static void many_at_random(void **state)
+{
+	static const unsigned int flags[] = {
+		0, GC_AUTO_COMPACT, GC_INCREMENTAL, GC_STRESS | GC_INCREMENTAL,
+	};
+	unsigned int os, i;
+
+	(void)state;
+	for (os = 0; os < N_OS; os++)
+		for (i = 0; i < 4; i++) {
+			if (!begin(all_os[os], flags[i]))
+				continue;
+			weak_type = gc_type(sizeof(struct ball), 1);
+			many[0] = (struct weak_many){ .random = i };
+			well(weak_run(many, flags[i] & GC_STRESS ? 300 : 5000));
+			gc_exit();
+		}
+}
+
+static void *thread(void *m)
+{
+	const char *wrong;
+
+	if (gc_thread_enter())
+		return "cannot enter";
+	wrong = weak_run(m, 3000);
+	gc_thread_leave();
+	return (void *)wrong;
+}
+
+static void in_threads(void **state)
+{
+	pthread_t t[4];
+	void *wrong;
+	int i;
+
+	(void)state;
+	assert_true(begin(&gc_os_protect, GC_INCREMENTAL));
+	weak_type = gc_type(sizeof(struct ball), 1);
+	for (i = 0; i < 4; i++) {
+		many[i] = (struct weak_many){ .random = i };
+		pthread_create(&t[i], NULL, thread, &many[i]);
+	}
+	gc_blocking_begin();
+	for (i = 0; i < 4; i++) {
+		pthread_join(t[i], &wrong);
+		well(wrong);
+	}
+	gc_blocking_end();
+	gc_exit();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(null_when_dead),
+		cmocka_unit_test(many_at_random),
+		cmocka_unit_test(in_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
