@@ -25,6 +25,12 @@ struct dune_mm {
 	uint64_t vvar_size;		/* see dune_mm_map_vdso() */
 	uint64_t limit;			/* --mem in bytes, 0: none */
 	uint64_t faults;		/* guest page faults served */
+	/*
+	 * Of a process that was made of a file, for reports: what was mapped
+	 * from where when it was saved, as in /proc/PID/maps. Untrusted. NULL
+	 * for all others.
+	 */
+	const char *came_from;
 	/* inside mm/ */
 	bool forget;			/* a change needs dune_vm_forget() */
 	uint64_t changes;		/* that took something away */

@@ -160,6 +160,33 @@ static const char *region_name(const struct dune_region *region)
 }
 
 /*
+ * Which file is behind an address; or was behind code, when a process that is
+ * made of a file was saved.
+ */
+static bool find_file(const struct report *r, const struct dune_region *region,
+		      dune_gva_t va, struct dune_mapping *m)
+{
+	const char *maps = region->flags & DUNE_R_FILE ? r->maps :
+			   region->prot & PROT_EXEC ? r->task->mm->came_from :
+			   NULL;
+
+	return maps && dune_maps_find(maps, va, m) && m->path[0] == '/';
+}
+
+/*
+ * Has the file there what is in memory? It may be another one by now. Not all
+ * of the page: call sites in it may be rewritten.
+ */
+static bool same_code(const struct report *r, dune_gva_t va, uint64_t off)
+{
+	char memory[32], file[sizeof(memory)];
+
+	return !dune_copy_in(memory, va & DUNE_PAGE_MASK, sizeof(memory)) &&
+	       pread(r->file, file, sizeof(file), off & DUNE_PAGE_MASK) ==
+	       sizeof(file) && !memcmp(memory, file, sizeof(file));
+}
+
+/*
  * "path+0x1234 (name+0x56)". `back` is 1 for return addresses: a call may be
  * the last instruction of its function, so the byte before is looked up.
  */
@@ -173,15 +200,16 @@ static void describe(struct report *r, dune_gva_t pc, unsigned int back,
 	dune_gva_t va = pc - back;
 	uint64_t off;
 
-	if (!r->maps || !(region.flags & DUNE_R_FILE) ||
-	    !dune_maps_find(r->maps, va, &m) || m.path[0] != '/') {
+	if (!find_file(r, &region, va, &m)) {
 		snprintf(buf, size, "%s+0x%llx", region_name(&region),
 			 (unsigned long long)(pc - region.start));
 		return;
 	}
 	off = va - m.start + m.offset;
 	open_file(r, m.path);
-	f.size = r->file >= 0 ? r->file_size : 0;
+	if (r->file >= 0 && (region.flags & DUNE_R_FILE ||
+			     same_code(r, va, off)))
+		f.size = r->file_size;
 	dune_symbol_find(&f, off, &sym);
 	printable(m.path);
 	if (sym.name[0])

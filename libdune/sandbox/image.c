@@ -146,6 +146,8 @@ int dune_image_check_process(const struct dune_image_process *p)
 			!in_guest(p->vdso_end) || p->vdso_end % PAGE ||
 			p->vdso_end <= p->vdso))
 		return damaged("vDSO");
+	if (p->names % 8 || p->names > DUNE_IMAGE_NAMES)
+		return damaged("names");
 	return 0;
 }
 

@@ -5,8 +5,9 @@
  *   the host's part: struct dune_image_host, handles of objects, callbacks,
  *     pieces of the transfer heap
  *   what the heap held: runs
- *   the process, which its monitor writes: struct dune_image_process, then
- *     each region with its runs, and a region of zeroes
+ *   the process, which its monitor writes: struct dune_image_process, names of
+ *     the files that it has mapped, then each region with its runs, and a region
+ *     of zeroes
  *
  * A run is its address, its length and the pages themselves; one of no length
  * is the last. Pages of zeroes are not there. All parts are multiples of 8.
@@ -25,11 +26,12 @@
 #define GUEST_HI 0x500000000000ul
 
 #define DUNE_IMAGE_MAGIC	"DUNEsnap"
-#define DUNE_IMAGE_VERSION	1
+#define DUNE_IMAGE_VERSION	2
 /* Of the host's part: handles, callbacks, pieces; of the first two. */
 #define DUNE_IMAGE_HOST_MAX	(16ul << 20)
 #define DUNE_IMAGE_OBJECTS	4096
 #define DUNE_IMAGE_CALLBACKS	256
+#define DUNE_IMAGE_NAMES	(256u << 10)
 
 struct dune_image_head {
 	char magic[8];
@@ -80,6 +82,7 @@ struct dune_image_process {
 	uint64_t brk_start, brk, mmap_top, stack_top, stack_low;
 	uint64_t vdso, vdso_end;	/* 0: there is none */
 	uint64_t files;			/* open ones of the plugin's */
+	uint64_t names;			/* bytes, with NULs at their end */
 	/* the program may have chosen its code by these */
 	uint64_t xcr0;
 	uint32_t feature[DUNE_IMAGE_FEATURES];

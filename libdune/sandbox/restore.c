@@ -6,6 +6,7 @@
 #include "libdune/sandbox/frozen.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -91,6 +92,18 @@ static int same_pages(struct dune_saved *s, const struct dune_image_run *run)
 			r = other_kernel();
 	}
 	return r;
+}
+
+/* ---- names, for reports ---- */
+
+static int get_names(struct dune_saved *s, struct dune_mm *mm, uint64_t size)
+{
+	char *text = calloc(size + 1, 1);
+
+	if (!text)
+		return dune_err(-ENOMEM, "restore: out of memory");
+	mm->came_from = text;
+	return get(s, text, size);
 }
 
 /* ---- memory ---- */
@@ -255,6 +268,8 @@ int dune_restore(struct dune_task *t, void *ctx)
 		r = check_cpu(&t->vcpu->vm->kind, &p);
 	if (!r)
 		r = place_vdso(t->mm, &p);
+	if (!r)
+		r = get_names(s, t->mm, p.names);
 	if (!r)
 		r = fill_memory(s, t->mm);
 	if (!r)

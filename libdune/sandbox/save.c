@@ -7,10 +7,12 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "kern/broker/broker.h"
 #include "kern/mm/uaccess.h"
 #include "libdune/sandbox/channel.h"
 
@@ -59,6 +61,38 @@ void dune_cpu_features(const struct dune_kvm_kind *kind,
 		}
 		v[i] = r[features[i].reg] & features[i].mask;
 	}
+}
+
+/* ---- names, for reports ---- */
+
+static char names[DUNE_IMAGE_NAMES];
+
+/*
+ * The lines of /proc/self/maps that tell which file is at a guest address; and
+ * what the process has of that kind already. How many bytes, with NULs at the
+ * end: a multiple of 8.
+ */
+static size_t get_names(const struct dune_task *t)
+{
+	const char *line, *end, *more = t->mm->came_from;
+	long n = dune_broker_proc(t->proc->broker, "self/maps", names,
+				  sizeof(names) - 8);
+	size_t kept = 0;
+
+	names[n > 0 ? n : 0] = '\0';
+	for (line = names; (end = strchr(line, '\n')); line = end + 1) {
+		if (strtoul(line, NULL, 16) >= GUEST_HI ||
+		    !memchr(line, '/', end - line))
+			continue;
+		memmove(names + kept, line, end + 1 - line);
+		kept += end + 1 - line;
+	}
+	if (more && strlen(more) < sizeof(names) - 8 - kept) {
+		memcpy(names + kept, more, strlen(more));
+		kept += strlen(more);
+	}
+	memset(names + kept, 0, 8);
+	return (kept + 8) & ~7ul;
 }
 
 /* ---- registers, signals, cursors ---- */
@@ -210,15 +244,20 @@ long dune_save(struct dune_task *t, struct dune_call *c)
 {
 	struct dune_image_process p;
 	int fd = (int)c->arg[0], r;
+	size_t size;
 
 	if (fd < 0 || fd >= t->proc->fd_base)
 		return -EBADF;
 	if (t->proc->threads != 1)
 		return -EBUSY;
+	size = get_names(t);
 	pthread_mutex_lock(&t->mm->lock);
 	r = describe(t, &p);
+	p.names = size;
 	if (!r)
 		r = put(fd, &p, sizeof(p));
+	if (!r)
+		r = put(fd, names, size);
 	if (!r)
 		r = put_memory(fd, t->mm);
 	pthread_mutex_unlock(&t->mm->lock);

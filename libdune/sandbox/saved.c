@@ -149,10 +149,26 @@ static int get(struct source *s, void *p, size_t size)
 	return 0;
 }
 
+/* As they come: size bytes, a multiple of 8. */
+static int copy(struct source *s, struct writer *w, uint64_t size)
+{
+	uint64_t n;
+	int r;
+
+	for (; size; size -= n) {
+		n = size < CHUNK ? size : CHUNK;
+		r = get(s, w->buf, n);
+		if (r)
+			return r;
+		put(w, w->buf, n);
+	}
+	return 0;
+}
+
 static int copy_runs(struct source *s, struct writer *w,
 		     const struct dune_image_region *region)
 {
-	uint64_t from = region->start, left, n;
+	uint64_t from = region->start;
 	struct dune_image_run run;
 	int r;
 
@@ -166,13 +182,9 @@ static int copy_runs(struct source *s, struct writer *w,
 		put(w, &run, sizeof(run));
 		if (!r)
 			return 0;
-		for (left = run.len; left; left -= n) {
-			n = left < CHUNK ? left : CHUNK;
-			r = get(s, w->buf, n);
-			if (r)
-				return r;
-			put(w, w->buf, n);
-		}
+		r = copy(s, w, run.len);
+		if (r)
+			return r;
 	}
 }
 
@@ -192,6 +204,8 @@ static int copy_process(struct source *s, struct writer *w, struct held *held)
 	if (!r)
 		r = dune_image_check_process(&p);
 	put(w, &p, sizeof(p));
+	if (!r)
+		r = copy(s, w, p.names);
 	held->files = p.files;
 	while (!r) {
 		r = get(s, &region, sizeof(region));

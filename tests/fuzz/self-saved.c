@@ -104,6 +104,12 @@ static void process(void)
 
 	if (take(&p, sizeof(p)) || dune_image_check_process(&p))
 		return;
+	if (p.names > DUNE_IMAGE_NAMES)
+		abort();
+	if (p.names > left)
+		return;
+	input += p.names;
+	left -= p.names;
 	while (!take(&region, sizeof(region)) &&
 	       dune_image_check_region(&region, &from) > 0) {
 		if (region.start < GUEST_LO || region.end > GUEST_HI ||

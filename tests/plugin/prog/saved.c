@@ -135,6 +135,24 @@ static void use(struct dune_sandbox *box, const struct note *note)
 	IS(v, 1001);
 }
 
+/* Both in the line of the innermost frame. */
+static void reported(struct dune_sandbox *box, const char *file,
+		     const char *name)
+{
+	struct dune_report r = { .size = sizeof(r) };
+	const char *line, *end;
+
+	MUST(dune_sandbox_report(box, &r));
+	line = strstr(r.text, "  #0 ");
+	end = line ? strchr(line, '\n') : NULL;
+	line = line ? strstr(line, file) : NULL;
+	CHECK(line && line < end);
+	line = line && name ? strstr(line, name) : line;
+	CHECK(line && line < end);
+	if (!line || line > end)
+		puts(r.text);
+}
+
 static void again(struct dune_sandbox *box)
 {
 	struct dune_sandbox *clone;
@@ -158,6 +176,7 @@ static void again(struct dune_sandbox *box)
 	MUST(try_load(clone, "leaky", &o));
 	CHECK(dune_sandbox_object(clone, 2) == o);
 	IS(call_by_name(clone, "faults", 1, &v), -EFAULT);
+	reported(clone, "state.so+0x", "(faults+0x");
 	IS(dune_sandbox_reset(clone), 0);
 	IS(by_name(clone, "check", 7), 0);
 	MUST(save_to(clone, path));
@@ -221,14 +240,21 @@ static void read_file(void)
 }
 
 /* The file as it is in memory, its first n bytes. */
-static int try_file(size_t n)
+static void write_file(size_t n)
 {
-	struct dune_sandbox *box;
-	int fd = open(path, O_WRONLY | O_TRUNC), r;
+	int fd = open(path, O_WRONLY | O_TRUNC);
 
 	if (write(fd, file, n) != (ssize_t)n)
 		exit(1);
 	close(fd);
+}
+
+static int try_file(size_t n)
+{
+	struct dune_sandbox *box;
+	int r;
+
+	write_file(n);
 	r = restore_from(path, &box);
 	CHECK(!r == !!box);
 	dune_sandbox_destroy(box);
@@ -297,11 +323,44 @@ static void damages(void)
 		IS(try_file(i), -EINVAL);
 }
 
+/* The reports of a saved sandbox in which a file has another name. */
+static void other_names(size_t from, size_t to)
+{
+	static const struct {
+		const char *name, *told;
+	} v[] = {
+		{ "/st\033te.so", "/st?te.so+0x" },	/* nothing is there */
+		{ "//good.so", "//good.so+0x" },	/* or another code */
+	};
+	struct dune_report r = { .size = sizeof(r) };
+	struct dune_sandbox *box;
+	size_t i, at;
+	int x;
+
+	for (i = 0; i < 2; i++) {
+		for (at = from; at + strlen(v[i].name) < to; at++) {
+			if (!memcmp(file + at, i ? v[i - 1].name : "/state.so",
+				    strlen(v[i].name)))
+				memcpy(file + at, v[i].name,
+				       strlen(v[i].name));
+		}
+		sum_up();
+		write_file(size);
+		MUST(restore_from(path, &box));
+		IS(call_by_name(box, "faults", 1, &x), -EFAULT);
+		reported(box, v[i].told, NULL);
+		MUST(dune_sandbox_report(box, &r));
+		CHECK(!strstr(r.text, "(faults+") && !strchr(r.text, '\033'));
+		dune_sandbox_destroy(box);
+	}
+}
+
 /* What has a right sum: by host or monitor. */
 static void forgeries(void)
 {
 	uint64_t process = word_at(HEAD(process));
-	size_t region = process + sizeof(struct dune_image_process);
+	size_t names = process + sizeof(struct dune_image_process);
+	size_t region = names + word_at(PROCESS(names));
 	struct dune_sandbox *box;
 
 	IS(try_file(size), 0);
@@ -330,6 +389,9 @@ static void forgeries(void)
 	IS(try_word(region + 8, GUEST_HI), -ENOMEM);
 	CHECK(strstr(dune_errmsg(), "option memory"));
 	IS(try_word(region + 16, 0xffffffff00000007), -EINVAL);
+	IS(try_word(PROCESS(names), DUNE_IMAGE_NAMES + 8), -EINVAL);
+	IS(try_word(PROCESS(names), word_at(PROCESS(names)) - 4), -EINVAL);
+	other_names(names, region);
 	/* what the guest can do to itself, it can do to itself */
 	IS(try_word(PROCESS(reg[16]), GUEST_LO), -EFAULT);
 }
