@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/mm/uaccess.h"
 #include "kern/task/signal.h"
 
 /* Of a region's flags, what its mapping does not bring by itself. */
@@ -82,13 +83,15 @@ static int place_vdso(struct dune_mm *mm, const struct dune_image_process *p)
 
 static int same_pages(struct dune_saved *s, const struct dune_image_run *run)
 {
-	uint8_t page[DUNE_PAGE_SIZE];
+	uint8_t page[DUNE_PAGE_SIZE], have[DUNE_PAGE_SIZE];
 	uint64_t i;
 	int r = 0;
 
 	for (i = 0; !r && i < run->len; i += sizeof(page)) {
 		r = get(s, page, sizeof(page));
-		if (!r && memcmp(page, (void *)(run->at + i), sizeof(page)))
+		/* the vvar pages are in the tree alone */
+		if (!r && (dune_copy_in(have, run->at + i, sizeof(have)) ||
+			   memcmp(page, have, sizeof(page))))
 			r = other_kernel();
 	}
 	return r;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 #include "tests/plugin/plugin.h"
+#include "kern/mm/region.h"
 #include "libdune/sandbox/image.h"
 
 DUNE_PLUGIN_CALL(call_long, long, int)
@@ -323,6 +324,57 @@ static void damages(void)
 		IS(try_file(i), -EINVAL);
 }
 
+/*
+ * A page for the region of the vvar pages, which no process has as memory of
+ * its own: where the run would go; 0: there is no such region.
+ */
+static size_t vvar_runs(void)
+{
+	uint64_t process = word_at(HEAD(process));
+	size_t at = process + sizeof(struct dune_image_process) +
+		    word_at(PROCESS(names));
+	struct dune_image_region r;
+	struct dune_image_run run;
+
+	for (;;) {
+		memcpy(&r, file + at, sizeof(r));
+		at += sizeof(r);
+		if (!r.end || (r.flags & DUNE_R_VDSO && !r.prot))
+			return r.end ? at : 0;
+		do {
+			memcpy(&run, file + at, sizeof(run));
+			at += sizeof(run) + run.len;
+		} while (run.len);
+	}
+}
+
+static void page_of_vvar(void)
+{
+	size_t at = vvar_runs(), more = sizeof(struct dune_image_run) + 4096;
+	char *old = file, *new = malloc(size + more);
+	struct dune_image_region r;
+	struct dune_image_run run;
+
+	if (!at) {
+		free(new);
+		return;
+	}
+	memcpy(&r, file + at - sizeof(r), sizeof(r));
+	run = (struct dune_image_run){ r.start, 4096 };
+	memcpy(new, file, at);
+	memcpy(new + at, &run, sizeof(run));
+	memset(new + at + sizeof(run), 0x5a, 4096);
+	memcpy(new + at + more, file + at, size - at);
+	file = new;
+	size += more;
+	*(uint64_t *)(file + HEAD(size)) = size;
+	sum_up();
+	IS(try_file(size), -ENOTSUP);
+	size -= more;
+	file = old;
+	free(new);
+}
+
 /* The reports of a saved sandbox in which a file has another name. */
 static void other_names(size_t from, size_t to)
 {
@@ -389,6 +441,7 @@ static void forgeries(void)
 	IS(try_word(region + 8, GUEST_HI), -ENOMEM);
 	CHECK(strstr(dune_errmsg(), "option memory"));
 	IS(try_word(region + 16, 0xffffffff00000007), -EINVAL);
+	page_of_vvar();
 	IS(try_word(PROCESS(names), DUNE_IMAGE_NAMES + 8), -EINVAL);
 	IS(try_word(PROCESS(names), word_at(PROCESS(names)) - 4), -EINVAL);
 	other_names(names, region);
