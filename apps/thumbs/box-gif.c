@@ -181,10 +181,11 @@ int box_gif(struct worker *w)
 	dune_addr gif, scratch;
 	int err;
 
-	if ((err = dune_sandbox_alloc(w->box, 16, &scratch)) ||
+	if ((err = box_alloc(w, 16, &scratch)) ||
 	    (err = CALL(w, DGifOpen, &gif, none, w->callback[C_gif_read],
 			none)))
 		return err;
+	w->state = gif;
 	if (!gif.v)
 		return image_fail(w->im, -EINVAL, "GIF: header: corrupt");
 	err = first_frame(w, gif, scratch, &frame);
@@ -192,4 +193,12 @@ int box_gif(struct worker *w)
 		err = gif_compose(w->im, &frame);
 	free(frame.index);
 	return err;
+}
+
+int box_gif_close(struct worker *w)
+{
+	const dune_addr none = { 0 };
+	int ok;
+
+	return CALL(w, DGifCloseFile, &ok, w->state, none);
 }

@@ -67,7 +67,7 @@ static int scan(struct worker *w, dune_addr c)
 	uint64_t *row;
 	int err;
 
-	err = dune_sandbox_alloc(w->box, height * sizeof(*row), &rows);
+	err = box_alloc(w, height * sizeof(*row), &rows);
 	if (err)
 		return err;
 	row = dune_sandbox_pointer(w->box, rows, height * sizeof(*row));
@@ -96,9 +96,10 @@ int box_jpeg(struct worker *w)
 	struct jpeg *j;
 	int err, r;
 
-	err = dune_sandbox_alloc(w->box, sizeof(*j), &c);
+	err = box_alloc(w, sizeof(*j), &w->state);
 	if (err)
 		return err;
+	c = w->state;
 	j = dune_sandbox_pointer(w->box, c, sizeof(*j));
 	memset(j, 0, sizeof(*j));
 	e = at(c, offsetof(struct jpeg, err));
@@ -129,4 +130,9 @@ int box_jpeg(struct worker *w)
 		return image_fail(w->im, -EINVAL, "JPEG: rows of another size");
 	err = scan(w, c);
 	return err ? err : CALL(w, jpeg_finish_decompress, &r, c);
+}
+
+int box_jpeg_close(struct worker *w)
+{
+	return CALL(w, jpeg_destroy, w->state);
 }

@@ -5,9 +5,19 @@
  */
 #include <errno.h>
 #include <png.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include "box.h"
 #include "in-box.h"
+
+/* In the transfer heap: what libpng is given pointers to. */
+struct png {
+	char version[sizeof(PNG_LIBPNG_VER_STRING)];
+	struct in_box_rows rows;
+	dune_addr png, info;
+};
+#define AT(w, field) \
+	((dune_addr) { (w)->state.v + offsetof(struct png, field) })
 
 static int on_error(struct dune_sandbox *box, void *ctx, dune_addr png,
 		    dune_addr text)
@@ -57,7 +67,7 @@ static int on_info(struct dune_sandbox *box, void *ctx, dune_addr png,
 			    w->callback[C_png_info], w->callback[C_png_row],
 			    w->callback[C_png_end]);
 	to = (struct in_box_rows) { w->out.v, stride, height };
-	return dune_sandbox_copy_in(box, w->rows, &to, sizeof(to));
+	return dune_sandbox_copy_in(box, AT(w, rows), &to, sizeof(to));
 }
 DUNE_HOST_CALLBACK_VOID(info_callback, "thumbs_png_info", on_info, dune_addr,
 			dune_addr);
@@ -98,24 +108,29 @@ const struct dune_callback *const box_png_end = &end_callback;
 
 int box_png(struct worker *w)
 {
-	static const char version[] = PNG_LIBPNG_VER_STRING;
 	const dune_addr none = { 0 };
-	dune_addr png, info, text;
+	struct png p = { .version = PNG_LIBPNG_VER_STRING };
 	int err;
 
-	if ((err = dune_sandbox_alloc(w->box, sizeof(version), &text)) ||
-	    (err = dune_sandbox_copy_in(w->box, text, version,
-					sizeof(version))) ||
-	    (err = dune_sandbox_alloc(w->box, sizeof(struct in_box_rows),
-				      &w->rows)) ||
-	    (err = CALL(w, png_create_read_struct, &png, text, none,
-			w->callback[C_png_error],
+	if ((err = box_alloc(w, sizeof(p), &w->state)) ||
+	    (err = dune_sandbox_copy_in(w->box, w->state, &p, sizeof(p))) ||
+	    (err = CALL(w, png_create_read_struct, &p.png, AT(w, version),
+			none, w->callback[C_png_error],
 			w->callback[C_png_warning])) ||
-	    (err = CALL(w, png_create_info_struct, &info, png)) ||
-	    (err = CALL(w, png_set_progressive_read_fn, png, w->rows,
+	    (err = CALL(w, png_create_info_struct, &p.info, p.png)) ||
+	    (err = dune_sandbox_copy_in(w->box, w->state, &p, sizeof(p))) ||
+	    (err = CALL(w, png_set_progressive_read_fn, p.png, AT(w, rows),
 			w->callback[C_png_info], w->f[F_in_box_png_row].addr,
 			w->callback[C_png_end])) ||
-	    (err = CALL(w, png_process_data, png, info, w->in, w->im->size)))
+	    (err = CALL(w, png_process_data, p.png, p.info, w->in,
+			w->im->size)))
 		return err;
 	return w->done ? 0 : image_fail(w->im, -EINVAL, "PNG: truncated");
+}
+
+int box_png_close(struct worker *w)
+{
+	const dune_addr none = { 0 };
+
+	return CALL(w, png_destroy_read_struct, AT(w, png), AT(w, info), none);
 }

@@ -9,7 +9,7 @@ int box_webp(struct worker *w)
 	int32_t size[2];
 	int err, ok;
 
-	err = dune_sandbox_alloc(w->box, sizeof(size), &width);
+	err = box_alloc(w, sizeof(size), &width);
 	if (err)
 		return err;
 	height = (dune_addr) { width.v + sizeof(size[0]) };

@@ -18,11 +18,12 @@ struct pool {
 static const struct {
 	const char *file;
 	int (*decode)(struct worker *w);
+	int (*close)(struct worker *w);
 } decoder[FORMATS] = {
-	[FORMAT_PNG] = { "libpng16.so.16", box_png },
-	[FORMAT_JPEG] = { "libjpeg.so.62", box_jpeg },
-	[FORMAT_GIF] = { "libgif.so.7", box_gif },
-	[FORMAT_WEBP] = { "libwebp.so.7", box_webp },
+	[FORMAT_PNG] = { "libpng16.so.16", box_png, box_png_close },
+	[FORMAT_JPEG] = { "libjpeg.so.62", box_jpeg, box_jpeg_close },
+	[FORMAT_GIF] = { "libgif.so.7", box_gif, box_gif_close },
+	[FORMAT_WEBP] = { "libwebp.so.7", box_webp, NULL },
 };
 
 #define BOX_NAME(format, name, ...) { format, #name },
@@ -56,14 +57,26 @@ int box_says(struct worker *w, const char *who, dune_addr text)
 	return image_fail(w->im, -EBADMSG, "%s: %s", who, said);
 }
 
+int box_alloc(struct worker *w, size_t size, dune_addr *addr)
+{
+	int err = dune_sandbox_alloc(w->box, size, addr);
+
+	if (!err)
+		w->taken.heap[w->taken.heaps++] = *addr;
+	return err;
+}
+
 int box_memory(struct worker *w, size_t size, dune_addr *addr)
 {
 	size_t align = size < LARGE / 2 ? 64 : LARGE;
 	int err = CALL(w, aligned_alloc, addr, align,
 		       (size + align - 1) & ~(align - 1));
 
-	return err || addr->v ? err :
-		image_fail(w->im, -ENOMEM, "out of memory");
+	if (!err && !addr->v)
+		err = image_fail(w->im, -ENOMEM, "out of memory");
+	if (!err)
+		w->taken.own[w->taken.owns++] = *addr;
+	return err;
 }
 
 int box_room(struct worker *w, uint64_t width, uint64_t height)
@@ -140,6 +153,7 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 		options.policy = policy;
 	}
 	pool->workers = workers;
+	w->most = limits->images;
 	if (dune_engine_create(&pool->engine) ||
 	    dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))
 		goto fail;
@@ -204,25 +218,42 @@ static int give_file(struct worker *w)
 						w->im->size);
 }
 
+/* Gives back what the image needed. */
+static int tidy(struct worker *w)
+{
+	int (*close)(struct worker *w) = decoder[w->im->format].close;
+	int err = close ? close(w) : 0;
+
+	for (int i = 0; !err && i < w->taken.owns; i++)
+		err = CALL(w, free, w->taken.own[i]);
+	for (int i = 0; !err && i < w->taken.heaps; i++)
+		err = dune_sandbox_free(w->box, w->taken.heap[i]);
+	return err;
+}
+
 int box_decode(struct worker *w, struct image *im)
 {
-	int err, again;
+	int err, again = 0;
 
 	w->im = im;
 	w->out.v = 0;
 	w->pos = 0;
 	w->done = 0;
+	w->taken.heaps = w->taken.owns = 0;
 	current = w;
 	err = give_file(w);
 	if (!err)
 		err = decoder[im->format].decode(w);
 	if (!err)
 		err = take_pixels(w);
-	current = NULL;
 	if (err)
 		explain(w, err);
 	/* memory of decoders, what they know: back to how it was before */
-	again = dune_sandbox_reset(w->box);
+	if (err || ++w->images >= w->most || tidy(w)) {
+		again = dune_sandbox_reset(w->box);
+		w->images = 0;
+	}
+	current = NULL;
 	if (again && !err)
 		err = image_fail(im, again, "reset: %s", dune_errmsg());
 	return err;

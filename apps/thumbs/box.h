@@ -18,6 +18,7 @@ extern const char box_glue_start[], box_glue_end[];
 #define P dune_addr
 #define BOX_FUNCTIONS(F, V) \
 	F(FORMAT_PNG, aligned_alloc, P, size_t, size_t) \
+	V(FORMAT_PNG, free, P) \
 	F(FORMAT_PNG, png_create_read_struct, P, P, P, P, P) \
 	F(FORMAT_PNG, png_create_info_struct, P, P) \
 	V(FORMAT_PNG, png_set_progressive_read_fn, P, P, P, P, P) \
@@ -32,6 +33,7 @@ extern const char box_glue_start[], box_glue_end[];
 	V(FORMAT_PNG, png_read_update_info, P, P) \
 	F(FORMAT_PNG, png_get_rowbytes, size_t, P, P) \
 	V(FORMAT_PNG, png_progressive_combine_row, P, P, P) \
+	V(FORMAT_PNG, png_destroy_read_struct, P, P, P) \
 	V(BOX_GLUE, in_box_png_row, P, P, uint32_t, int) \
 	F(FORMAT_JPEG, jpeg_std_error, P, P) \
 	V(FORMAT_JPEG, jpeg_CreateDecompress, P, int, size_t) \
@@ -40,6 +42,7 @@ extern const char box_glue_start[], box_glue_end[];
 	F(FORMAT_JPEG, jpeg_start_decompress, int, P) \
 	F(FORMAT_JPEG, jpeg_read_scanlines, unsigned int, P, P, unsigned int) \
 	F(FORMAT_JPEG, jpeg_finish_decompress, int, P) \
+	V(FORMAT_JPEG, jpeg_destroy, P) \
 	F(FORMAT_GIF, DGifOpen, P, P, P, P) \
 	F(FORMAT_GIF, DGifGetRecordType, int, P, P) \
 	F(FORMAT_GIF, DGifGetExtension, int, P, P, P) \
@@ -47,6 +50,7 @@ extern const char box_glue_start[], box_glue_end[];
 	F(FORMAT_GIF, DGifGetImageDesc, int, P) \
 	F(FORMAT_GIF, DGifGetLine, int, P, P, int) \
 	F(FORMAT_GIF, GifErrorString, P, int) \
+	F(FORMAT_GIF, DGifCloseFile, int, P, P) \
 	F(FORMAT_WEBP, WebPGetInfo, int, P, size_t, P, P) \
 	F(FORMAT_WEBP, WebPDecodeRGBAInto, P, P, size_t, P, size_t, int)
 
@@ -77,15 +81,21 @@ struct worker {
 	struct image *im;
 	dune_addr in;			/* the file */
 	dune_addr out;			/* the pixels */
-	dune_addr rows;			/* PNG: where rows go */
+	dune_addr state;		/* the library's, or what leads to it */
 	size_t pos;			/* what a read callback has given */
 	int done;
+	/* what box_alloc() and box_memory() gave */
+	struct { dune_addr heap[4], own[4]; int heaps, owns; } taken;
+	unsigned int images;		/* since the reset, and when it is due */
+	unsigned int most;
 };
 
 /* CALL(w, name, &result, arguments...) */
 #define CALL(w, name, ...) box_##name(&(w)->f[F_##name], __VA_ARGS__)
 
-/* Memory of the sandbox's own, in large pages where it is large. */
+/* Memory for the image, of the transfer heap; four times. */
+int box_alloc(struct worker *w, size_t size, dune_addr *addr);
+/* Of the sandbox's own, in large pages where it is large; four times. */
 int box_memory(struct worker *w, size_t size, dune_addr *addr);
 /* Takes room for the pixels of an image of this size. */
 int box_room(struct worker *w, uint64_t width, uint64_t height);
@@ -94,9 +104,16 @@ struct worker *box_current(void);
 /* The image's error is this text of the plugin's. Always an error. */
 int box_says(struct worker *w, const char *who, dune_addr text);
 
+/*
+ * Decoders. A good image leaves what its library holds to the next image's
+ * reset, or to these when there is none.
+ */
 int box_png(struct worker *w);
+int box_png_close(struct worker *w);
 int box_jpeg(struct worker *w);
+int box_jpeg_close(struct worker *w);
 int box_gif(struct worker *w);
+int box_gif_close(struct worker *w);
 int box_webp(struct worker *w);
 
 #endif

@@ -62,6 +62,7 @@ struct worker;
 struct box_limits {
 	uint64_t wall_ns;	/* of a call into a decoder */
 	uint64_t memory;
+	unsigned int images;	/* after so many a sandbox is reset; 0: 1 */
 };
 
 /*
@@ -73,7 +74,10 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 			 const char *decoders);
 void pool_destroy(struct pool *pool);
 struct worker *pool_worker(struct pool *pool, unsigned int n);
-/* Decodes in a sandbox that no image before was in. */
+/*
+ * Decodes in a sandbox that no image before was in, or with limits.images only
+ * good ones: who trusts them alike saves the reset.
+ */
 int box_decode(struct worker *w, struct image *im);
 
 #endif
