@@ -217,6 +217,7 @@ long dune_own_call(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 		return 0;
 	case SYS_ioctl:
 		return take(1) % 2 ? -ENOTTY : 0;
+	case SYS_kill:
 	case SYS_tgkill:
 	case SYS_waitid:
 		return take(1) % 2 ? -ESRCH : 0;
