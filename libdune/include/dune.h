@@ -20,8 +20,8 @@ extern "C" {
 #define DUNE_API __attribute__((visibility("default")))
 
 /*
- * Errors: functions return 0 or one of these negative errno values, and
- * nothing else; dune_errmsg() then says more.
+ * Errors: functions return 0 or a negative errno value; dune_errmsg() then
+ * says more. These mean the same everywhere:
  *
  *   -ENOENT   no /dev/kvm: no virtualization, or no module for it
  *   -EACCES   /dev/kvm may not be opened by this user

@@ -433,6 +433,8 @@ int dune_call(const struct dune_function *f, enum dune_type type,
 	if (f->addr.v < GUEST_LO || f->addr.v >= GUEST_HI)
 		return dune_err(-EINVAL, "function: %#lx is no address of a "
 				"sandbox", (unsigned long)f->addr.v);
+	if (type > DUNE_FLOAT)
+		return dune_err(-EINVAL, "result: the unknown type %u", type);
 	lane = dune_lane_take(s);
 	b = s->box;
 	if (dune_box_dead(b)) {

@@ -117,7 +117,13 @@ static int loaded(struct dune_sandbox *s, int lane, const char *what,
 
 	if (!out[0]) {
 		get_text(s, lane, text, sizeof(text));
-		return dune_err(-ENOEXEC, "%.100s: %s", what, text);
+		/* it often begins with the name by itself */
+		if (!strncmp(text, what, strlen(what)))
+			what = "load";
+		return dune_err(-ENOEXEC, "%.100s: %s%s", what, text,
+				strstr(text, "Permission denied") ?
+				"; name its directory in the option policy, "
+				"as in \"ro /DIRECTORY\"" : "");
 	}
 	*handle = out[0];
 	return 0;
@@ -377,11 +383,14 @@ int dune_sandbox_context(struct dune_sandbox *s, const char *name, void *ctx)
 int dune_sandbox_callback_addr(struct dune_sandbox *s, const char *name,
 			       dune_addr *addr)
 {
+	int lane = dune_lane_take(s);	/* nobody adds any meanwhile */
 	struct dune_host_callback *c = find(s, name);
+	uint64_t handle = c ? c->handle : 0;
 
+	dune_lane_give(s, lane);
 	addr->v = 0;
-	if (!c || !c->handle)
+	if (!handle)
 		return dune_err(-ENOENT, "callback %.100s: %s", name,
 				c ? "load an object first" : "there is none");
-	return symbol(s, c->handle, name, addr);
+	return symbol(s, handle, name, addr);
 }

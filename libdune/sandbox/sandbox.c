@@ -29,6 +29,8 @@ static int check_options(const struct dune_sandbox_options *o)
 	if (o->heap > DUNE_CH_SHARES - DUNE_CH_BASE - MIB)
 		return dune_err(-EINVAL, "heap: %lu bytes are too many",
 				(unsigned long)o->heap);
+	if (o->reserved)
+		return dune_err(-EINVAL, "reserved: must be 0");
 	if (o->output < 0 || (o->output && fcntl(o->output, F_GETFD) < 0))
 		return dune_err(-EINVAL, "output: %d is no open descriptor",
 				o->output);

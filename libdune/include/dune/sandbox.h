@@ -42,7 +42,10 @@
  * it alive. A callback that fails ends the call with the callback's own error
  * and leaves the sandbox alive as well.
  *
- * C11; C++ may use all but the macros at the end.
+ * dune_sandbox_callbacks(), _context(), _snapshot(), _reset(), _clone() and
+ * _save() wait for calls under way in other threads: -EBUSY from a callback.
+ *
+ * C11; C++ may use all but the macros of dune/sandbox-macros.h.
  */
 #ifndef DUNE_SANDBOX_H
 #define DUNE_SANDBOX_H
@@ -101,8 +104,10 @@ struct dune_sandbox_options {
 	uint32_t callers;	/* threads that may be in calls at once: 1;
 				 * at most 16. Others wait for their turn. */
 	uint32_t threads;	/* threads of the plugin's own at once: 32 */
-	uint64_t memory;	/* bytes that it may map: 1 GiB */
-	uint64_t stack;		/* bytes of stack of a call: 1 MiB */
+	uint64_t memory;	/* bytes that it may map: 1 GiB; less than
+				 * 16 MiB counts as that */
+	uint64_t stack;		/* bytes of stack of a call: 1 MiB; at least
+				 * 256 KiB, likewise */
 	uint64_t heap;		/* bytes of the transfer heap: 64 MiB */
 	uint64_t wall_ns;	/* time a call may take: no limit */
 	uint64_t cpu_ns;	/* CPU time of the sandbox in it: no limit */
@@ -115,7 +120,7 @@ struct dune_sandbox_options {
 	const char *policy_file;	/* the same from a file */
 	int output;		/* descriptor that gets what the plugin prints
 				 * to its descriptors 1 and 2; 0: thrown away */
-	uint32_t reserved;
+	uint32_t reserved;	/* 0 */
 };
 
 /*
@@ -148,8 +153,10 @@ enum {
 /*
  * Loads a shared object and what it needs by the system's dynamic linker, in
  * the sandbox; runs its constructors under the limits of a call. path: as for
- * dlopen(3), but not empty. *object is the sandbox's. -ENOEXEC: the dynamic
- * linker's reason is in dune_errmsg(). -ESTALE and what ends a call, above.
+ * dlopen(3), but not empty. *object is the sandbox's. -ENOENT: no such path.
+ * -ENOEXEC: the dynamic linker's reason is in dune_errmsg(); that the policy
+ * does not let it read the file is one. -EINVAL: unknown flags. -ESTALE and
+ * what ends a call, above.
  */
 DUNE_API int dune_sandbox_load(struct dune_sandbox *box, const char *path,
 			       unsigned int flags, struct dune_object **object);
@@ -170,7 +177,7 @@ struct dune_function {
 	dune_addr addr;
 };
 
-/* -ENOENT: no such symbol. */
+/* -ENOENT: no such symbol; -ENAMETOOLONG: more than 1023 bytes. */
 DUNE_API int dune_object_symbol(struct dune_object *object, const char *name,
 				dune_addr *addr);
 DUNE_API int dune_object_function(struct dune_object *object,
@@ -228,7 +235,7 @@ static inline struct dune_value dune_float(float v)
  * Calls a function. *result (may be NULL) gets rax or, for DUNE_DOUBLE and
  * DUNE_FLOAT, xmm0: copy as many bytes of it as the result's type has. Beyond
  * six integers and eight of the others arguments go over the stack. -EINVAL:
- * too many, an unknown type, not an address.
+ * too many, an unknown type (of the result, too), not an address.
  */
 DUNE_API int dune_call(const struct dune_function *f, enum dune_type type,
 		       uint64_t *result, const struct dune_value *arg,
@@ -362,7 +369,8 @@ enum dune_share {
 
 /*
  * A buffer of whole pages (size is rounded up) that can be mapped into any
- * number of sandboxes, each with the rights `how`. The host may write.
+ * number of sandboxes, each with the rights `how`. The host may write. -EINVAL:
+ * no size, unknown rights; -ENOMEM, -EMFILE, -ENOSYS (Linux before 5.1).
  */
 DUNE_API int dune_buffer_create(struct dune_engine *engine, size_t size,
 				enum dune_share how, struct dune_buffer **buf);
@@ -374,7 +382,8 @@ DUNE_API size_t dune_buffer_size(const struct dune_buffer *buf);
 /*
  * The same for pages that the host has: private and anonymous, page aligned,
  * not written to by other threads meanwhile. They become the buffer's; destroy
- * gives the host a private copy at the same place. -EINVAL, -ENOMEM.
+ * gives the host a private copy at the same place. -EINVAL: not whole pages
+ * either.
  */
 DUNE_API int dune_buffer_adopt(struct dune_engine *engine, void *pages,
 			       size_t size, enum dune_share how,
@@ -385,7 +394,8 @@ DUNE_API int dune_sandbox_share(struct dune_sandbox *box,
 				struct dune_buffer *buf, dune_addr *addr);
 /*
  * Takes it away. A plugin that has been taken over may have kept a mapping
- * elsewhere: what it must not see goes into another buffer.
+ * elsewhere: what it must not see goes into another buffer. -ENOENT: it is not
+ * there.
  */
 DUNE_API int dune_sandbox_unshare(struct dune_sandbox *box,
 				  struct dune_buffer *buf);
@@ -422,9 +432,9 @@ DUNE_API int dune_sandbox_clone(struct dune_sandbox *box,
  * much, the same kernel's vDSO, the same build of libdune; each is checked.
  * What the plugin knows is in the file: give it the mode of a secret where it
  * has any.
- * -EINVAL: no snapshot, or not a regular file. -EBUSY: the plugin holds memory
- * of the host's (dune_sandbox_unshare()) or open files. -ENOSPC and others of
- * write(2).
+ * -EINVAL: no snapshot, or not a regular file. -E2BIG: more than 4096 objects.
+ * -EBUSY: the plugin holds memory of the host's (dune_sandbox_unshare()) or
+ * open files. -ENOSPC and others of write(2).
  */
 DUNE_API int dune_sandbox_save(struct dune_sandbox *box, int fd);
 
@@ -485,7 +495,7 @@ struct dune_report {
 	const char *text;
 };
 
-/* Fills *report as far as its size goes. */
+/* Fills *report as far as its size goes. -EINVAL: the size was not set. */
 DUNE_API int dune_sandbox_report(struct dune_sandbox *box,
 				 struct dune_report *report);
 
@@ -504,155 +514,15 @@ struct dune_sandbox_stats {
 	uint32_t reserved2;
 };
 
+/* As the report: *stats as far as its size goes. */
 DUNE_API int dune_sandbox_stats(struct dune_sandbox *box,
 				struct dune_sandbox_stats *stats);
 
 #ifdef __cplusplus
 }
-#else
-/*
- * ---- typed wrappers, from prototypes ----
- *
- * DUNE_PLUGIN_CALL(name, ret, types...) makes a function
- *
- *	int name(const struct dune_function *f, ret *result, types...)
- *
- * and DUNE_PLUGIN_VOID(name, types...) one without result. Types: integers,
- * enums, bool, float, double, and dune_addr for every pointer of the plugin's;
- * anything else, as a host pointer, does not compile. At most ten.
- *
- * DUNE_HOST_CALLBACK(variable, symbol, fn, ret, types...) makes a struct
- * dune_callback for the host function
- *
- *	int fn(struct dune_sandbox *box, void *ctx, ret *result, types...)
- *
- * and DUNE_HOST_CALLBACK_VOID(variable, symbol, fn, types...) the same for
- * one without result.
- */
-#define DUNE_VALUE(x) _Generic((x), \
-	_Bool: dune_int, char: dune_int, signed char: dune_int, \
-	unsigned char: dune_int, short: dune_int, unsigned short: dune_int, \
-	int: dune_int, unsigned int: dune_int, long: dune_int, \
-	unsigned long: dune_int, long long: dune_int, \
-	unsigned long long: dune_int, float: dune_float, \
-	double: dune_double, dune_addr: dune_address)(x)
-
-#define DUNE_TYPE_OF(T) _Generic((T *)0, \
-	_Bool *: DUNE_INT, char *: DUNE_INT, signed char *: DUNE_INT, \
-	unsigned char *: DUNE_INT, short *: DUNE_INT, \
-	unsigned short *: DUNE_INT, int *: DUNE_INT, unsigned int *: DUNE_INT, \
-	long *: DUNE_INT, unsigned long *: DUNE_INT, long long *: DUNE_INT, \
-	unsigned long long *: DUNE_INT, float *: DUNE_FLOAT, \
-	double *: DUNE_DOUBLE, dune_addr *: DUNE_INT)
-
-/* DUNE_EACH_(m, x, types...): m(number, type) for each type. */
-#define DUNE_FIRST_(...) DUNE_FIRST2_(__VA_ARGS__, 0)
-#define DUNE_FIRST2_(a, ...) a
-/* How many follow the first. */
-#define DUNE_COUNT_(...) \
-	DUNE_COUNT_N_(__VA_ARGS__, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
-#define DUNE_COUNT_N_(x, a, b, c, d, e, f, g, h, i, j, n, ...) n
-#define DUNE_JOIN_(a, b) DUNE_JOIN2_(a, b)
-#define DUNE_JOIN2_(a, b) a##b
-#define DUNE_EACH_(m, ...) \
-	DUNE_JOIN_(DUNE_EACH_, DUNE_COUNT_(__VA_ARGS__))(m, __VA_ARGS__)
-#define DUNE_EACH_0(m, x)
-#define DUNE_EACH_1(m, x, a) m(0, a)
-#define DUNE_EACH_2(m, x, a, b) DUNE_EACH_1(m, x, a) m(1, b)
-#define DUNE_EACH_3(m, x, a, b, c) DUNE_EACH_2(m, x, a, b) m(2, c)
-#define DUNE_EACH_4(m, x, a, b, c, d) DUNE_EACH_3(m, x, a, b, c) m(3, d)
-#define DUNE_EACH_5(m, x, a, b, c, d, e) \
-	DUNE_EACH_4(m, x, a, b, c, d) m(4, e)
-#define DUNE_EACH_6(m, x, a, b, c, d, e, f) \
-	DUNE_EACH_5(m, x, a, b, c, d, e) m(5, f)
-#define DUNE_EACH_7(m, x, a, b, c, d, e, f, g) \
-	DUNE_EACH_6(m, x, a, b, c, d, e, f) m(6, g)
-#define DUNE_EACH_8(m, x, a, b, c, d, e, f, g, h) \
-	DUNE_EACH_7(m, x, a, b, c, d, e, f, g) m(7, h)
-#define DUNE_EACH_9(m, x, a, b, c, d, e, f, g, h, i) \
-	DUNE_EACH_8(m, x, a, b, c, d, e, f, g, h) m(8, i)
-#define DUNE_EACH_10(m, x, a, b, c, d, e, f, g, h, i, j) \
-	DUNE_EACH_9(m, x, a, b, c, d, e, f, g, h, i) m(9, j)
-
-#define DUNE_PARAM_(n, T) , T dune_a##n
-#define DUNE_PASS_(n, T) DUNE_VALUE(dune_a##n),
-#define DUNE_TAKE_(n, T) T dune_a##n; \
-	memcpy(&dune_a##n, dune_v + n, sizeof(dune_a##n));
-#define DUNE_NAME_(n, T) , dune_a##n
-#define DUNE_TYPE_(n, T) DUNE_TYPE_OF(T),
-
-#define DUNE_PLUGIN_CALL(name, ...) \
-	DUNE_CALL_(name, DUNE_FIRST_(__VA_ARGS__), __VA_ARGS__)
-#define DUNE_CALL_(name, ret, ...) \
-static inline int name(const struct dune_function *dune_f, ret *dune_r \
-		       DUNE_EACH_(DUNE_PARAM_, __VA_ARGS__)) \
-{ \
-	struct dune_value dune_v[] = { \
-		DUNE_EACH_(DUNE_PASS_, __VA_ARGS__) { 0, 0, 0 } \
-	}; \
-	uint64_t dune_bits; \
-	int dune_e = dune_call(dune_f, DUNE_TYPE_OF(ret), &dune_bits, dune_v, \
-			       DUNE_COUNT_(__VA_ARGS__)); \
- \
-	if (!dune_e) \
-		memcpy(dune_r, &dune_bits, sizeof(ret)); \
-	return dune_e; \
-}
-
-#define DUNE_PLUGIN_VOID(...) \
-	DUNE_CALL_VOID_(DUNE_FIRST_(__VA_ARGS__), __VA_ARGS__)
-#define DUNE_CALL_VOID_(name, ...) \
-static inline int name(const struct dune_function *dune_f \
-		       DUNE_EACH_(DUNE_PARAM_, __VA_ARGS__)) \
-{ \
-	struct dune_value dune_v[] = { \
-		DUNE_EACH_(DUNE_PASS_, __VA_ARGS__) { 0, 0, 0 } \
-	}; \
- \
-	return dune_call(dune_f, DUNE_VOID, NULL, dune_v, \
-			 DUNE_COUNT_(__VA_ARGS__)); \
-}
-
-#define DUNE_HOST_CALLBACK(var, symbol, func, ...) \
-	DUNE_CALLBACK_(var, symbol, func, DUNE_FIRST_(__VA_ARGS__), \
-		       __VA_ARGS__)
-#define DUNE_CALLBACK_(var, symbol, func, ret, ...) \
-static int var##_dune_thunk(struct dune_sandbox *dune_b, void *dune_c, \
-			    const uint64_t *dune_v, uint64_t *dune_bits) \
-{ \
-	ret dune_r; \
-	DUNE_EACH_(DUNE_TAKE_, __VA_ARGS__) \
-	int dune_e; \
- \
-	(void)dune_v; \
-	memset(&dune_r, 0, sizeof(dune_r)); \
-	dune_e = func(dune_b, dune_c, &dune_r \
-		      DUNE_EACH_(DUNE_NAME_, __VA_ARGS__)); \
-	memcpy(dune_bits, &dune_r, sizeof(dune_r)); \
-	return dune_e; \
-} \
-static const struct dune_callback var = { \
-	symbol, var##_dune_thunk, DUNE_TYPE_OF(ret), \
-	DUNE_COUNT_(__VA_ARGS__), \
-	{ DUNE_EACH_(DUNE_TYPE_, __VA_ARGS__) 0 } \
-}
-
-#define DUNE_HOST_CALLBACK_VOID(var, symbol, ...) \
-	DUNE_CALLBACK_VOID_(var, symbol, DUNE_FIRST_(__VA_ARGS__), \
-			    __VA_ARGS__)
-#define DUNE_CALLBACK_VOID_(var, symbol, func, ...) \
-static int var##_dune_thunk(struct dune_sandbox *dune_b, void *dune_c, \
-			    const uint64_t *dune_v, uint64_t *dune_bits) \
-{ \
-	DUNE_EACH_(DUNE_TAKE_, __VA_ARGS__) \
-	(void)dune_v; \
-	(void)dune_bits; \
-	return func(dune_b, dune_c DUNE_EACH_(DUNE_NAME_, __VA_ARGS__)); \
-} \
-static const struct dune_callback var = { \
-	symbol, var##_dune_thunk, DUNE_VOID, DUNE_COUNT_(__VA_ARGS__), \
-	{ DUNE_EACH_(DUNE_TYPE_, __VA_ARGS__) 0 } \
-}
 #endif
+
+/* Typed wrappers of calls and callbacks, for C. */
+#include "dune/sandbox-macros.h"
 
 #endif

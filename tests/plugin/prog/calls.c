@@ -122,6 +122,7 @@ static void errors(struct dune_sandbox *box)
 	IS(dune_call(&none, DUNE_INT, &result, v, 0), -EINVAL);
 	f = function(o, "nop");
 	IS(dune_call(&f, DUNE_INT, &result, v, DUNE_ARGS_MAX + 1), -EINVAL);
+	IS(dune_call(&f, DUNE_FLOAT + 1, &result, v, 0), -EINVAL);
 	IS(dune_call(&f, DUNE_INT, &result, v, 1), -EINVAL);	/* void */
 	v[0].type = 77;
 	IS(dune_call(&f, DUNE_INT, &result, v, 1), -EINVAL);

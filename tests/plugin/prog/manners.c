@@ -113,6 +113,7 @@ int main(int argc, char **argv)
 {
 	struct dune_sandbox_options bad = OPTIONS(.callers = 99);
 	struct dune_sandbox *box;
+	struct dune_object *object;
 	int before, i, status;
 	pid_t pid;
 
@@ -159,7 +160,14 @@ int main(int argc, char **argv)
 	IS(dune_sandbox_create(engine, &bad, &box), -EINVAL);
 	bad = OPTIONS(.flags = 1u << 30);
 	IS(dune_sandbox_create(engine, &bad, &box), -EINVAL);
+	bad = OPTIONS(.reserved = 1);
+	IS(dune_sandbox_create(engine, &bad, &box), -EINVAL);
 	bad.size = 0;
 	IS(dune_sandbox_create(engine, &bad, &box), -EINVAL);
+
+	/* what it may not read */
+	box = make(OPTIONS(.policy = ""));
+	IS(try_load(box, "good", &object), -ENOEXEC);
+	CHECK(strstr(dune_errmsg(), "option policy"));
 	return end();
 }
