@@ -16,10 +16,10 @@
 
 /* In /proc/PID and /proc/PID/task/TID. */
 static const char *const process_files[] = {
-	"cgroup", "comm", "cpuset", "io", "limits", "loginuid", "maps",
-	"mountinfo", "mounts", "oom_score", "oom_score_adj", "personality",
-	"sched", "schedstat", "sessionid", "smaps", "smaps_rollup", "stat",
-	"statm", "status", "wchan",
+	"cgroup", "cmdline", "comm", "cpuset", "io", "limits", "loginuid",
+	"maps", "mountinfo", "mounts", "oom_score", "oom_score_adj",
+	"personality", "sched", "schedstat", "sessionid", "smaps",
+	"smaps_rollup", "stat", "statm", "status", "wchan",
 };
 
 /* In /proc: what says something of the machine, not of its users. */

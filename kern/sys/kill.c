@@ -51,9 +51,9 @@ long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 {
 	int pid = c->arg[0];
 
-	if (pid == -1)
+	if (c->nr == SYS_kill && pid == -1)
 		return dune_violation(c, "signal to everything", -EPERM);
-	if (pid == INT_MIN)
+	if (c->nr == SYS_kill && pid == INT_MIN)
 		return -ESRCH;		/* has no positive counterpart */
 	if (c->nr == SYS_kill && pid <= 0)
 		pid = pid ? -pid : dune_own(SYS_getpgid, 0);
@@ -103,14 +103,27 @@ long dune_sys_tkill(struct dune_task *t, struct dune_call *c)
 	return dune_forward_call(c);
 }
 
-/* sched_*: the process is the first argument */
-long dune_sys_own_pid(struct dune_task *t, struct dune_call *c)
+/*
+ * Settings may be those of any process of the sandbox: the kernel checks the
+ * user only, so whether the caller may signal it is asked first. A pid that
+ * changes hands between the two calls is not seen: somebody else's process
+ * would get another priority or CPU.
+ */
+static long settings_of(struct dune_task *t, struct dune_call *c, int pid)
 {
-	(void)t;
-	if (!own(c->arg[0]))
+	if (pid <= 0 || own(pid))
+		return dune_forward_call(c);
+	if (!dune_sys_reachable(t, pid) ||
+	    dune_own(SYS_kill, pid, 0) == -EPERM)
 		return dune_violation(c, "settings of another process",
 				      -EPERM);
 	return dune_forward_call(c);
+}
+
+/* sched_*: the process is the first argument */
+long dune_sys_own_pid(struct dune_task *t, struct dune_call *c)
+{
+	return settings_of(t, c, c->arg[0]);
 }
 
 /* getpriority ... ioprio_set: what kind of number, then the number */
@@ -118,10 +131,11 @@ long dune_sys_own_who(struct dune_task *t, struct dune_call *c)
 {
 	bool io = c->nr == SYS_ioprio_get || c->nr == SYS_ioprio_set;
 	int process = io ? 1 /* IOPRIO_WHO_PROCESS */ : PRIO_PROCESS;
+	int kind = (int)c->arg[0] - process;
 
-	(void)t;
-	if ((int)c->arg[0] != process || !own(c->arg[1]))
-		return dune_violation(c, "settings of another process",
+	/* a process, its group, its user; others are no kind */
+	if (kind == 1 || kind == 2)
+		return dune_violation(c, "settings of other processes",
 				      -EPERM);
-	return dune_forward_call(c);
+	return settings_of(t, c, c->arg[1]);
 }

@@ -31,6 +31,8 @@ static const struct option {
 	{ PR_SET_PDEATHSIG,	NUMBER,	0 },
 	{ PR_GET_PDEATHSIG,	OUT,	4 },
 	{ PR_GET_KEEPCAPS,	NUMBER,	0 },
+	/* there are none to keep */
+	{ PR_SET_KEEPCAPS,	NUMBER,	0 },
 	{ PR_GET_SECUREBITS,	NUMBER,	0 },
 	{ PR_CAPBSET_READ,	NUMBER,	0 },
 	{ PR_SET_NO_NEW_PRIVS,	NUMBER,	0 },

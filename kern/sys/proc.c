@@ -52,7 +52,7 @@ static const struct file {
 	{ "maps",		MAPS,		NONE,	false },
 	{ "smaps",		NONE,		NONE,	false },
 	{ "smaps_rollup",	NONE,		NONE,	false },
-	{ "cmdline",		CMDLINE,	NONE,	false },
+	{ "cmdline",		CMDLINE,	BROKER,	false },
 	{ "environ",		ENVIRON,	NONE,	false },
 	{ "stat",		STAT,		STAT,	false },
 	{ "status",		STATUS,		BROKER,	false },

@@ -31,6 +31,9 @@ unsigned int dune_proc_leave(struct dune_proc *p);
  */
 void dune_robust_walk(struct dune_task *t);
 
+/* /proc/PID/cmdline and environ are the program's from here on. */
+void dune_show_arguments(const struct dune_mm *mm);
+
 /* Frees what an execve left: one that failed, or a vfork child's. */
 void dune_exec_done(struct dune_task *t);
 

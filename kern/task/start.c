@@ -139,6 +139,7 @@ static int run_program(struct dune_state *s, const char *path,
 		return r;
 	make_process(s, loaded.path);
 	name_process(path);
+	dune_show_arguments(&mm);
 	dune_program_close(&prog);
 	r = dune_signal_init(&task);
 	if (r)
