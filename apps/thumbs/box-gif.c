@@ -124,7 +124,7 @@ static int lines(struct worker *w, dune_addr gif, struct gif_frame *frame)
 	frame->index = malloc(size);
 	if (!frame->index)
 		return image_fail(w->im, -ENOMEM, "out of memory");
-	err = box_memory(w, size, &rows);
+	err = box_memory(w, ROOM_OUT, size, &rows);
 	for (y = 0; !err && y < (uint32_t)frame->height; y += n) {
 		n = frame->height - y < ROWS ? frame->height - y : ROWS;
 		for (uint32_t i = 0; i < n; i++)

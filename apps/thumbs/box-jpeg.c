@@ -8,7 +8,7 @@
 #include "box.h"
 
 /* So many are read in one turn. */
-#define ROWS	512
+#define ROWS	4096
 
 /* One of libjpeg's, in memory of the sandbox. */
 struct jpeg {

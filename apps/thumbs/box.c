@@ -62,20 +62,29 @@ int box_alloc(struct worker *w, size_t size, dune_addr *addr)
 	int err = dune_sandbox_alloc(w->box, size, addr);
 
 	if (!err)
-		w->taken.heap[w->taken.heaps++] = *addr;
+		w->heap[w->heaps++] = *addr;
 	return err;
 }
 
-int box_memory(struct worker *w, size_t size, dune_addr *addr)
+int box_memory(struct worker *w, int room, size_t size, dune_addr *addr)
 {
 	size_t align = size < LARGE / 2 ? 64 : LARGE;
-	int err = CALL(w, aligned_alloc, addr, align,
-		       (size + align - 1) & ~(align - 1));
+	int err = 0;
 
+	*addr = w->room[room].at;
+	if (w->room[room].size >= size)
+		return 0;
+	if (addr->v)
+		err = CALL(w, free, *addr);
+	size = (size + align - 1) & ~(align - 1);
+	if (!err)
+		err = CALL(w, aligned_alloc, addr, align, size);
 	if (!err && !addr->v)
 		err = image_fail(w->im, -ENOMEM, "out of memory");
-	if (!err)
-		w->taken.own[w->taken.owns++] = *addr;
+	if (!err) {
+		w->room[room].at = *addr;
+		w->room[room].size = size;
+	}
 	return err;
 }
 
@@ -89,7 +98,7 @@ int box_room(struct worker *w, uint64_t width, uint64_t height)
 		return image_fail(w->im, -EINVAL, "two headers");
 	w->im->pixels.width = width;
 	w->im->pixels.height = height;
-	return box_memory(w, width * height * 4, &w->out);
+	return box_memory(w, ROOM_OUT, width * height * 4, &w->out);
 }
 
 /* The sandbox of which the others are clones. */
@@ -212,22 +221,20 @@ static int take_pixels(struct worker *w)
 /* The file, into memory of the sandbox's: for one image less than sharing it. */
 static int give_file(struct worker *w)
 {
-	int err = box_memory(w, w->im->size, &w->in);
+	int err = box_memory(w, ROOM_IN, w->im->size, &w->in);
 
 	return err ? err : dune_sandbox_copy_in(w->box, w->in, w->im->data,
 						w->im->size);
 }
 
-/* Gives back what the image needed. */
+/* Gives back what the image needed, but its rooms. */
 static int tidy(struct worker *w)
 {
 	int (*close)(struct worker *w) = decoder[w->im->format].close;
 	int err = close ? close(w) : 0;
 
-	for (int i = 0; !err && i < w->taken.owns; i++)
-		err = CALL(w, free, w->taken.own[i]);
-	for (int i = 0; !err && i < w->taken.heaps; i++)
-		err = dune_sandbox_free(w->box, w->taken.heap[i]);
+	while (!err && w->heaps)
+		err = dune_sandbox_free(w->box, w->heap[--w->heaps]);
 	return err;
 }
 
@@ -239,7 +246,6 @@ int box_decode(struct worker *w, struct image *im)
 	w->out.v = 0;
 	w->pos = 0;
 	w->done = 0;
-	w->taken.heaps = w->taken.owns = 0;
 	current = w;
 	err = give_file(w);
 	if (!err)
@@ -251,7 +257,8 @@ int box_decode(struct worker *w, struct image *im)
 	/* memory of decoders, what they know: back to how it was before */
 	if (err || ++w->images >= w->most || tidy(w)) {
 		again = dune_sandbox_reset(w->box);
-		w->images = 0;
+		w->images = w->heaps = 0;
+		memset(w->room, 0, sizeof(w->room));
 	}
 	current = NULL;
 	if (again && !err)

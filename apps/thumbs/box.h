@@ -73,6 +73,9 @@ BOX_CALLBACKS(BOX_CALLBACK)
 #define BOX_CALLBACK_NUMBER(name) C_##name,
 enum { BOX_CALLBACKS(BOX_CALLBACK_NUMBER) C_COUNT };
 
+/* Memory of the sandbox's own: the file; pixels, or what becomes pixels. */
+enum { ROOM_IN, ROOM_OUT, ROOMS };
+
 struct worker {
 	struct dune_sandbox *box;
 	struct dune_function f[F_COUNT];
@@ -84,8 +87,10 @@ struct worker {
 	dune_addr state;		/* the library's, or what leads to it */
 	size_t pos;			/* what a read callback has given */
 	int done;
-	/* what box_alloc() and box_memory() gave */
-	struct { dune_addr heap[4], own[4]; int heaps, owns; } taken;
+	dune_addr heap[4];		/* what box_alloc() gave */
+	unsigned int heaps;
+	/* what box_memory() gave; good until the reset */
+	struct { dune_addr at; size_t size; } room[ROOMS];
 	unsigned int images;		/* since the reset, and when it is due */
 	unsigned int most;
 };
@@ -95,8 +100,8 @@ struct worker {
 
 /* Memory for the image, of the transfer heap; four times. */
 int box_alloc(struct worker *w, size_t size, dune_addr *addr);
-/* Of the sandbox's own, in large pages where it is large; four times. */
-int box_memory(struct worker *w, size_t size, dune_addr *addr);
+/* A room, in large pages where it is large. What is in it is left there. */
+int box_memory(struct worker *w, int room, size_t size, dune_addr *addr);
 /* Takes room for the pixels of an image of this size. */
 int box_room(struct worker *w, uint64_t width, uint64_t height);
 /* Whose image this thread decodes: for callbacks. */
