@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,11 +47,13 @@ static uint64_t now_ns(void)
 int dune_broker_create(struct dune_broker **out, const struct dune_policy *p,
 		       int *client)
 {
-	struct dune_broker *b = calloc(1, sizeof(*b));
+	/* mapped: its buffers are large, and mostly never touched */
+	struct dune_broker *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct epoll_event e = { .events = EPOLLIN, .data.u64 = 0 };
 	int fd[2], one = 1, err;
 
-	if (!b)
+	if (b == MAP_FAILED)
 		return dune_err(-ENOMEM, "broker: out of memory; free some");
 	b->policy = p;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd)) {
@@ -75,7 +77,7 @@ no_epoll:
 	close(fd[0]);
 	close(fd[1]);
 no_pair:
-	free(b);
+	munmap(b, sizeof(*b));
 	return dune_err(err, "broker: cannot make its sockets: %s; raise the "
 			"limit of open files if it is low", strerror(-err));
 }
@@ -85,7 +87,7 @@ void dune_broker_destroy(struct dune_broker *b)
 	dune_members_free(&b->members);
 	close(b->members.epoll);
 	close(b->sock);
-	free(b);
+	munmap(b, sizeof(*b));
 }
 
 void dune_broker_parent(struct dune_broker *b, pid_t parent)

@@ -34,8 +34,11 @@ int dune_drop_caps(void)
 		return dune_err(-ENOMEM, "capabilities: out of memory; free "
 				"some");
 	drop_root();
-	/* old kernels have no ambient set: nothing to clear then */
-	cap_reset_ambient();
+	/*
+	 * Old kernels have no ambient set: nothing to clear then. (libcap asks
+	 * for each capability first.)
+	 */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (cap_set_proc(none))
 		err = dune_err(-errno, "capabilities: cannot drop them: %s; "
 			       "start dune-run without capabilities",

@@ -43,7 +43,8 @@ static int raise_walls(struct dune_state *s)
 	int r = 0;
 
 	if (!s->confined) {
-		s->vvar_size = dune_vvar_size();
+		if (!s->kind_fd)
+			s->vvar_size = dune_vvar_size();
 		r = dune_confine(&s->policy, "/proc/self/exe");
 		if (r)
 			return r;
@@ -52,21 +53,30 @@ static int raise_walls(struct dune_state *s)
 	return r ? dune_err(r, "broker: %s", strerror(-r)) : 0;
 }
 
-/* Who started us asks KVM meanwhile. Nothing comes: it has ended. */
-static int wait_for_kind(struct dune_state *s)
+/* Nothing comes: who started us has ended. */
+static bool read_all(int fd, void *buf, size_t size)
 {
-	char *to = (char *)&s->kind, *end = to + sizeof(s->kind);
+	char *to = buf, *end = to + size;
 	ssize_t n = 1;
 
 	while (to < end && n > 0) {
-		n = read(s->kind_fd, to, end - to);
+		n = read(fd, to, end - to);
 		to += n > 0 ? n : 0;
 		if (n < 0 && errno == EINTR)
 			n = 1;
 	}
+	return n > 0;
+}
+
+/* Who started us asks KVM, and where the clock's pages are, meanwhile. */
+static int wait_for_kind(struct dune_state *s)
+{
+	bool told = read_all(s->kind_fd, &s->kind, sizeof(s->kind)) &&
+		    read_all(s->kind_fd, &s->vvar_size, sizeof(s->vvar_size));
+
 	close(s->kind_fd);
 	s->kind_fd = 0;
-	return n > 0 ? 0 : dune_err(-EPIPE, "what KVM can do was not told");
+	return told ? 0 : dune_err(-EPIPE, "what KVM can do was not told");
 }
 
 /* The first image of a sandbox finds out what the later ones are told. */

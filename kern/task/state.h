@@ -14,8 +14,9 @@ struct dune_state {
 	struct dune_policy policy;
 	struct dune_kvm_kind kind;
 	int kvm_fd, broker, self_fd;	/* internal descriptors */
-	int kind_fd;			/* a pipe that brings `kind` to the
-					 * first image, 0: it is there */
+	int kind_fd;			/* a pipe that brings `kind` and
+					 * `vvar_size` to the first image,
+					 * 0: they are there or not asked yet */
 	int fd_base;
 	int prog_fd;			/* the program itself, 0: by its path */
 	unsigned int nofile;		/* the program's own soft limit of
@@ -25,7 +26,8 @@ struct dune_state {
 	struct dune_limits limits;	/* once confined */
 	uint64_t sigmask;
 	uint64_t ignored;		/* signals the host cannot remember */
-	uint64_t vvar_size;		/* the host's, asked before the walls */
+	uint64_t vvar_size;		/* the host's; cannot be asked behind
+					 * the walls */
 	uint32_t argc, envc;		/* of the program */
 };
 

@@ -289,6 +289,7 @@ int dune_vm_first(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	 */
 	if (kind->native_ring0)
 		r = start_over(vm, c);
+	c->initial = true;
 	dune_vcpu_put(c);
 	return r;
 }

@@ -41,6 +41,8 @@ char *dune_ring0_pages(struct dune_vm *vm, size_t bytes, dune_gpa_t *gpa)
 	} while (!__atomic_compare_exchange_n(&vm->ring0_used, &at, at + bytes,
 					      true, __ATOMIC_RELAXED,
 					      __ATOMIC_RELAXED));
+	if (dune_vm_ring0_reach(vm, at + bytes) < 0)
+		return NULL;
 	*gpa = at;
 	return vm->ring0 + at;
 }

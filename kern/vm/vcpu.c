@@ -140,7 +140,8 @@ int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu)
 	c = vm->free_vcpus;
 	if (c) {
 		vm->free_vcpus = c->next_free;
-		r = dune_vcpu_set_xsave(c, NULL);
+		r = c->initial ? 0 : dune_vcpu_set_xsave(c, NULL);
+		c->initial = false;
 	} else {
 		/* not malloc: in Dune mode the program may be inside it */
 		c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,

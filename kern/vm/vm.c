@@ -15,7 +15,10 @@
  * things (vvar, and a page whose slot comes and goes to make KVM forget),
  * then the arena's windows.
  */
-enum { SLOT_RING0, SLOT_ALIAS, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
+enum {
+	SLOT_RING0, SLOT_RING0_REST, SLOT_ALIAS, SLOT_VVAR, SLOT_FORGET,
+	SLOT_WINDOWS
+};
 
 #define GPA_VVAR	DUNE_RING0_SIZE
 #define GPA_FORGET	(DUNE_RING0_SIZE + DUNE_WINDOW_SIZE / 2)
@@ -27,6 +30,12 @@ enum { SLOT_RING0, SLOT_ALIAS, SLOT_VVAR, SLOT_FORGET, SLOT_WINDOWS };
  * Of the ring 0 area, what the smallest program's VM needs: one fault, not 20.
  */
 #define FIRST_PAGES	(24 * DUNE_PAGE_SIZE)
+
+/*
+ * As much of it has a slot from the start, enough for the tables of a GiB. A
+ * slot takes time by its size, at the begin and at the end of each process.
+ */
+#define RING0_FIRST (4ul << 20)
 
 /* Both of the windows' tables, as one mapping: what is not used stays free. */
 #define WINDOW_TABLES	((DUNE_MAX_WINDOWS + HASH_SIZE) * sizeof(uint32_t))
@@ -234,9 +243,30 @@ int dune_vm_take_fd(const struct dune_vm *vm, int fd)
 	return high < 0 ? -err : high;
 }
 
+static int ring0_rest_slot(struct dune_vm *vm)
+{
+	return set_slot(vm, SLOT_RING0_REST, vm->ring0_first,
+			vm->ring0 + vm->ring0_first,
+			DUNE_RING0_ALIAS - vm->ring0_first, 0);
+}
+
+int dune_vm_ring0_reach(struct dune_vm *vm, size_t end)
+{
+	int r;
+
+	if (end <= vm->ring0_first ||
+	    __atomic_load_n(&vm->ring0_rest, __ATOMIC_ACQUIRE))
+		return 0;
+	/* threads may meet here: making a slot that is there does nothing */
+	r = ring0_rest_slot(vm);
+	if (!r)
+		__atomic_store_n(&vm->ring0_rest, true, __ATOMIC_RELEASE);
+	return r;
+}
+
 static int open_vm(struct dune_vm *vm)
 {
-	int fd;
+	int fd, r;
 
 	vm->fd = -1;
 	/* EINTR: a signal while KVM waited for all CPUs. */
@@ -251,7 +281,8 @@ static int open_vm(struct dune_vm *vm)
 		return dune_err(fd, "no descriptor left for the VM: raise "
 				"ulimit -n");
 	vm->fd = fd;
-	return set_slot(vm, SLOT_RING0, 0, vm->ring0, DUNE_RING0_ALIAS, 0);
+	r = set_slot(vm, SLOT_RING0, 0, vm->ring0, vm->ring0_first, 0);
+	return !r && vm->ring0_rest ? ring0_rest_slot(vm) : r;
 }
 
 static void *pt_alloc(void *ctx, dune_gpa_t *gpa)
@@ -293,6 +324,8 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 	vm->ring0_used = DUNE_RING0_FREE;
 	vm->ring0_end = ring0_at ? DUNE_RING0_TABLES : DUNE_RING0_SIZE;
 	vm->tables_used = ring0_at ? DUNE_RING0_TABLES : 0;
+	/* in Dune mode it is used from several places on */
+	vm->ring0_first = ring0_at ? DUNE_RING0_ALIAS : RING0_FIRST;
 	vm->pt.alloc = pt_alloc;
 	vm->pt.host = pt_host;
 	vm->pt.ctx = vm;

@@ -92,6 +92,7 @@ struct dune_vcpu {
 	enum dune_exit last;
 	uint64_t exits;		/* number of KVM_RUN returns */
 	struct kvm_regs entered;	/* of the latest entry in user_mode */
+	bool initial;		/* free, and its FPU state was never used */
 	/* mailbox.h; NULL: none, and its entry code is the VM's */
 	struct dune_mailbox *box;
 	size_t entry;		/* its entry code in the ring 0 area */
@@ -111,6 +112,8 @@ struct dune_vm {
 	char *ring0;			/* host address of the ring 0 area */
 	size_t ring0_used;		/* bytes handed out, page aligned */
 	size_t ring0_end;		/* of what is handed out there */
+	size_t ring0_first;		/* bytes in its first slot */
+	bool ring0_rest;		/* there is one for the rest */
 	size_t tables_used;		/* page tables' own part; 0: none */
 	struct dune_pt pt;		/* the tables; arena part: the mm's */
 	/* windows in order of use, by window number (gva >> shift) */
@@ -161,6 +164,8 @@ void dune_vm_destroy(struct dune_vm *vm);
  */
 int dune_vm_back(struct dune_vm *vm, dune_gva_t va, dune_gpa_t *gpa);
 
+/* The guest will use the ring 0 area up to `end`: it has slots as far. */
+int dune_vm_ring0_reach(struct dune_vm *vm, size_t end);
 /*
  * A zeroed page in the ring 0 area for a page table: its host address, and
  * its guest physical address in *gpa. NULL when the area is full. Thread-safe.
