@@ -354,7 +354,8 @@ static int serve_callback(struct dune_sandbox *s, int lane, struct dune_box *b,
 	const struct dune_host_callback *c;
 	int err, r;
 
-	if (m->fn >= s->stubs)
+	/* each takes of the stack of the host's thread */
+	if (m->fn >= s->stubs || s->lane[lane].depth > DUNE_DEPTH_MAX)
 		return kill_box(b, DUNE_CAUSE_PROTOCOL);
 	c = &s->callback[m->fn];
 	memcpy(m->fp, slot->to_host.fp, sizeof(m->fp));

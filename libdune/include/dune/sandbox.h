@@ -287,13 +287,17 @@ DUNE_API int dune_call_batch(struct dune_sandbox *box,
  * A function of the host that plugins import. value[] are the arguments, of
  * the types it was declared with; addresses and lengths in them are the
  * plugin's word: check them. *result is 0 before. Runs on the thread that is in
- * dune_call(), and may call into the sandbox again. Returns 0, or a negative
+ * dune_call(), and may call into the sandbox again; then the plugin may call
+ * back, whatever the function is meant to do, up to DUNE_DEPTH_MAX deep: one
+ * more is its end (-EPROTO). Returns 0, or a negative
  * errno, which ends the call into the plugin that called it, like longjmp(3);
  * dune_errmsg() then names the callback, or says what a call of this library's
  * in it said.
  */
 typedef int dune_callback_fn(struct dune_sandbox *box, void *ctx,
 			     const uint64_t *value, uint64_t *result);
+
+#define DUNE_DEPTH_MAX	64
 
 struct dune_callback {
 	const char *name;	/* the symbol */

@@ -142,5 +142,14 @@ int main(int argc, char **argv)
 	MUST(dune_sandbox_snapshot(box));
 	MUST(dune_sandbox_reset(box));
 	once_more(box, ctx);
+	/* the stack of the host's thread is not the plugin's to use up */
+	again = function(o, "again");
+	deepest = 0;
+	IS(call_int(&again, &i, 1000), -EPROTO);
+	CHECK(deepest <= DUNE_DEPTH_MAX);
+	MUST(dune_sandbox_reset(box));
+	again = function(o, "again");
+	MUST(call_int(&again, &i, DUNE_DEPTH_MAX));
+	IS(i, DUNE_DEPTH_MAX);
 	return end();
 }
