@@ -80,7 +80,7 @@ void dune_print_stats(const struct dune_stats *s, const struct dune_kvm_kind *k,
 		"\nsystem calls: %lu forwarded, %lu emulated, %lu refused, "
 		"%lu denied by policy, %lu unknown\n"
 		"of these without an exit: %lu by the proxy, %lu in the "
-		"guest; %lu call sites rewritten\n"
+		"guest; %lu call sites rewritten; proxy woken %lu times\n"
 		"VM: %lu exits, %lu page faults, %lu signals delivered, "
 		"%lu processes, %lu threads\n"
 		"KVM: %s\n"
@@ -91,9 +91,10 @@ void dune_print_stats(const struct dune_stats *s, const struct dune_kvm_kind *k,
 		(unsigned long)total.s.denied,
 		(unsigned long)(s->unknown + by_action[DUNE_DO_UNKNOWN]),
 		(unsigned long)s->by_proxy, (unsigned long)s->by_guest,
-		(unsigned long)s->sites, (unsigned long)s->exits,
-		(unsigned long)s->faults, (unsigned long)s->signals,
-		(unsigned long)s->processes, (unsigned long)s->threads,
+		(unsigned long)s->sites, (unsigned long)s->wakings,
+		(unsigned long)s->exits, (unsigned long)s->faults,
+		(unsigned long)s->signals, (unsigned long)s->processes,
+		(unsigned long)s->threads,
 		dune_kvm_kind_name(k),
 		wall_ns / 1e9);
 }

@@ -55,6 +55,8 @@
 /* A call served is worth so much of the proxy's time, by what exits cost. */
 #define WORTH_SOFT	(100 * US)
 #define WORTH_HARD	(10 * US)
+/* So much less that time is worth where nobody else wants the CPU. */
+#define CHEAP		4
 #define PAUSE_MIN	(2 * MS)
 #define PAUSE_MAX	(1000 * MS)
 /* Declined in a row: something else is going on. */
@@ -82,12 +84,17 @@ static struct gate {
 	struct dune_task task;		/* as whom it makes calls */
 } gate;
 
-static uint64_t now(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
+}
+
+static uint64_t now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 static struct dune_vcpu *vcpu_of(struct port *p)
@@ -155,7 +162,10 @@ static void open_all(bool open)
 	}
 }
 
-/* Time that this thread has run, and how often others took its CPU. */
+/*
+ * Time that this thread has run, and how often others took its CPU. The times
+ * of getrusage(2) stand still until the thread is next switched away from.
+ */
 static uint64_t cpu_time(long *switches)
 {
 	struct rusage r;
@@ -163,8 +173,7 @@ static uint64_t cpu_time(long *switches)
 	if (getrusage(RUSAGE_THREAD, &r))
 		memset(&r, 0, sizeof(r));
 	*switches = r.ru_nivcsw;
-	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000 * MS +
-	       (r.ru_utime.tv_usec + r.ru_stime.tv_usec) * US;
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static uint32_t late(void)
@@ -193,18 +202,21 @@ static struct waking begin(void)
 
 /*
  * Has it not paid so far? Calls that were declined or waited for in vain cost
- * the guest; and others need the CPU if they took it.
+ * the guest; and others need the CPU if they took it. If not, its time is
+ * cheap, but not for nothing.
  */
 static bool in_vain(struct waking *w, bool ends)
 {
 	long switches;
 	uint64_t cpu = cpu_time(&switches) - w->cpu;
+	bool wanted = switches != w->switches;
 
 	w->late += late();
 	if (w->declined >= IN_VAIN)
 		return true;
-	return (ends || w->late || switches != w->switches) &&
-	       w->served * gate.worth < cpu + w->late * gate.worth;
+	if (!wanted && !w->late)
+		return ends && w->served * gate.worth * CHEAP < cpu;
+	return w->served * gate.worth < cpu + w->late * gate.worth;
 }
 
 /* Serves while calls keep coming. */
@@ -339,6 +351,7 @@ static void wake(struct dune_task *t)
 	pthread_mutex_unlock(&t->proc->lock);
 	if (!gate.started || gate.closed)
 		return;
+	__atomic_fetch_add(&t->proc->stats->wakings, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&gate.awake, 1, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &gate.awake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

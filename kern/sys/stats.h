@@ -18,6 +18,7 @@ struct dune_stats {
 	uint64_t unknown;	/* calls with numbers outside the table */
 	uint64_t by_proxy;	/* calls served without an exit: by the proxy */
 	uint64_t by_guest;	/* and by entry code */
+	uint64_t wakings;	/* of the proxy */
 	uint64_t sites;		/* call sites rewritten, see gate/sites.h */
 	uint64_t exits;		/* KVM_RUN returns */
 	uint64_t faults;	/* guest page faults served */
