@@ -68,7 +68,7 @@ int box_alloc(struct worker *w, size_t size, dune_addr *addr)
 
 int box_memory(struct worker *w, int room, size_t size, dune_addr *addr)
 {
-	size_t align = size < LARGE / 2 ? 64 : LARGE;
+	size_t align = size < LARGE / 16 ? 64 : LARGE;
 	int err = 0;
 
 	*addr = w->room[room].at;
