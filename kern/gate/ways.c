@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -257,6 +258,29 @@ static bool open_way(struct dune_task *t, struct dune_call *c, long *ret)
 	return serve(t, c, ret);
 }
 
+/*
+ * Memory is the process's, whichever of its threads changes it. What is read
+ * in at once may wait for a disk, and a device's mapping for anything.
+ */
+static bool mmap_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	int flags = c->arg[3];
+
+	return !(flags & (MAP_POPULATE | MAP_LOCKED)) &&
+	       (flags & MAP_ANONYMOUS || is_file(dune_fdtype(c->arg[4]))) &&
+	       serve(t, c, ret);
+}
+
+static bool madvise_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	static const unsigned int advice[] = {
+		MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_NOHUGEPAGE,
+	};
+
+	return one_of(advice, DUNE_ARRAY_SIZE(advice), c->arg[2]) &&
+	       serve(t, c, ret);
+}
+
 static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_YES] = serve,
 	[DUNE_PROXY_FILE] = file_way,
@@ -273,6 +297,8 @@ static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_IOCTL] = ioctl_way,
 	[DUNE_PROXY_PATH] = path_way,
 	[DUNE_PROXY_OPEN] = open_way,
+	[DUNE_PROXY_MMAP] = mmap_way,
+	[DUNE_PROXY_MADVISE] = madvise_way,
 };
 
 bool dune_gate_serve(struct dune_task *t, const struct dune_post *post,

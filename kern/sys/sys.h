@@ -108,6 +108,8 @@ enum dune_proxy {
 	DUNE_PROXY_IOCTL,	/* of any descriptor's */
 	DUNE_PROXY_PATH,	/* not below /proc */
 	DUNE_PROXY_OPEN,
+	DUNE_PROXY_MMAP,	/* of no device, and nothing is read in */
+	DUNE_PROXY_MADVISE,	/* the same */
 };
 
 typedef long dune_sys_handler(struct dune_task *task, struct dune_call *call);
