@@ -210,6 +210,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", argv[operand], strerror(errno));
 		return EXIT_PLUGIN;
 	}
+	/* a line of the policy: what came after it would be one, too */
+	if (strchr(path, '\n')) {
+		fprintf(stderr, "%s: a line's end in its path\n",
+			argv[operand]);
+		return EXIT_PLUGIN;
+	}
 	snprintf(rule, sizeof(rule), "ro %s\n", path);
 	h.copy = malloc(LINE_BYTES);
 	if (!h.copy) {
