@@ -48,8 +48,9 @@ int sheet_write(const char *path, const struct outcome *v, size_t n)
 			/* "./": a name with a colon is no scheme */
 			fputs("<img src=\"./", f);
 			url(f, v[i].name);
-			fprintf(f, ".png\" width=\"%u\" height=\"%u\" alt=\"\">",
-				v[i].thumb_width, v[i].thumb_height);
+			fprintf(f, ".png\" width=\"%u\" height=\"%u\" "
+				"alt=\"\">", v[i].thumb_width,
+				v[i].thumb_height);
 		}
 		fputs("<figcaption>", f);
 		text(f, v[i].name);

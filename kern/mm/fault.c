@@ -2,12 +2,9 @@
 #include "kern/mm/internal.h"
 
 #include <errno.h>
+#include "dune/trap.h"
 #include "kern/err.h"
 #include "kern/mm/uaccess.h"
-
-/* Error code bits of #PF (SDM vol. 3, 4.7). */
-#define PF_WRITE	(1 << 1)
-#define PF_FETCH	(1 << 4)
 
 /* Brought in on the host with the page that was touched. */
 #define AROUND		(64ul << 10)
@@ -16,15 +13,6 @@
 /* EFAULTs of KVM_RUN with no mapping taken away in between. */
 #define EFAULTS_SUSPECT	4
 #define EFAULTS_LOST	12
-
-static bool allowed(uint32_t prot, uint32_t error)
-{
-	if (error & PF_WRITE)
-		return prot & PROT_WRITE;
-	if (error & PF_FETCH)
-		return prot & PROT_EXEC;
-	return prot;
-}
 
 /*
  * A touch below a GROWSDOWN region. The host's mapping has the same flag:
@@ -251,11 +239,11 @@ static enum dune_fault careful_fault(struct dune_mm *mm, dune_gva_t addr,
 	int err;
 
 	pthread_mutex_unlock(&mm->lock);
-	err = dune_touch(addr, error & PF_WRITE);
+	err = dune_touch(addr, error & DUNE_PF_WRITE);
 	pthread_mutex_lock(&mm->lock);
 	mm->efaults = 0;
 	r = dune_region_find(&mm->regions, addr);
-	if (!r || !(r->flags & DUNE_R_CAREFUL) || !allowed(r->prot, error))
+	if (!r || !(r->flags & DUNE_R_CAREFUL) || !dune_region_allows(r, error))
 		return DUNE_FAULT_OK;	/* changed meanwhile: fault again */
 	if (err)
 		ret = DUNE_FAULT_BUS;
@@ -269,7 +257,7 @@ static enum dune_fault not_allowed(struct dune_mm *mm,
 				   const struct dune_region *r, uint32_t error)
 {
 	if (!(r->flags & DUNE_R_VDSO) || r->prot ||
-	    error & (PF_WRITE | PF_FETCH))
+	    error & (DUNE_PF_WRITE | DUNE_PF_FETCH))
 		return DUNE_FAULT_ACCERR;
 	return dune_mm_map_vvar(mm, r) ? DUNE_FAULT_OOM : DUNE_FAULT_OK;
 }
@@ -291,7 +279,7 @@ enum dune_fault dune_mm_fault(struct dune_mm *mm, dune_gva_t addr,
 		r = grow_down(mm, addr);
 	if (!r) {
 		ret = DUNE_FAULT_MAPERR;
-	} else if (!allowed(r->prot, error)) {
+	} else if (!dune_region_allows(r, error)) {
 		ret = not_allowed(mm, r, error);
 	} else if (r->flags & DUNE_R_CAREFUL) {
 		ret = careful_fault(mm, addr, error);

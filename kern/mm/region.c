@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "dune/trap.h"
 
 /* Linux keeps this much free below a mapping that grows downwards. */
 #define STACK_GAP (256 * DUNE_PAGE_SIZE)
@@ -215,6 +216,15 @@ int dune_region_flags(struct dune_regions *rs, dune_gva_t start,
 		at = stop;
 	}
 	return 0;
+}
+
+bool dune_region_allows(const struct dune_region *r, uint32_t error)
+{
+	if (error & DUNE_PF_WRITE)
+		return r->prot & PROT_WRITE;
+	if (error & DUNE_PF_FETCH)
+		return r->prot & PROT_EXEC;
+	return r->prot;
 }
 
 bool dune_region_covers(struct dune_regions *rs, dune_gva_t start,

@@ -74,6 +74,8 @@ int dune_region_flags(struct dune_regions *rs, dune_gva_t start,
 /* Is every byte of the range mapped with at least prot? Overflow-safe. */
 bool dune_region_covers(struct dune_regions *rs, dune_gva_t start,
 			uint64_t len, uint32_t prot);
+/* Is what the error code of a page fault (DUNE_PF_*) tells of allowed? */
+bool dune_region_allows(const struct dune_region *r, uint32_t error);
 /*
  * Is the range free, and is what Linux keeps free below a GROWSDOWN region
  * (1 MiB) not touched? Overflow-safe.

@@ -7,15 +7,10 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include "dune/trap.h"
 #include "kern/err.h"
 #include "kern/mm/uaccess.h"
 #include "kern/raw.h"
-
-/* Error code bits of #PF (SDM vol. 3, 4.7). */
-#define PF_WRITE	(1 << 1)
-#define PF_USER		(1 << 2)
-#define PF_RESERVED	(1 << 3)
-#define PF_FETCH	(1 << 4)
 
 /* The end of what a process may map: of the lower half. */
 #define USER_END	(1ul << 47)
@@ -307,15 +302,6 @@ enum dune_fault dune_smem_fill(struct dune_smem *m, dune_gva_t va)
 
 /* ---- faults ---- */
 
-static bool allowed(uint32_t prot, uint32_t error)
-{
-	if (error & PF_WRITE)
-		return prot & PROT_WRITE;
-	if (error & PF_FETCH)
-		return prot & PROT_EXEC;
-	return prot;
-}
-
 /* Do the entries allow what has faulted? */
 static bool permitted(const struct dune_smem *m, dune_gva_t va,
 		      uint32_t error)
@@ -324,10 +310,10 @@ static bool permitted(const struct dune_smem *m, dune_gva_t va,
 	int level;
 
 	dune_entry_find(m->tables.pt, va, &level, &rights);
-	return (rights & DUNE_PTE_P) && !(error & PF_RESERVED) &&
-	       (!(error & PF_WRITE) || (rights & DUNE_PTE_W)) &&
-	       (!(error & PF_USER) || (rights & DUNE_PTE_U)) &&
-	       (!(error & PF_FETCH) || !(rights & DUNE_PTE_NX));
+	return (rights & DUNE_PTE_P) && !(error & DUNE_PF_RSVD) &&
+	       (!(error & DUNE_PF_WRITE) || (rights & DUNE_PTE_W)) &&
+	       (!(error & DUNE_PF_USER) || (rights & DUNE_PTE_U)) &&
+	       (!(error & DUNE_PF_FETCH) || !(rights & DUNE_PTE_NX));
 }
 
 /*
@@ -355,12 +341,12 @@ static enum dune_fault verdict(struct dune_smem *m, dune_gva_t va,
 		r = dune_region_find(&m->regions, va);
 	if (!r)
 		return DUNE_FAULT_MAPERR;
-	if (!allowed(r->prot, error))
+	if (!dune_region_allows(r, error))
 		return DUNE_FAULT_ACCERR;
 	if (permitted(m, va, error))
 		return DUNE_FAULT_OK;
 	if (r->flags & DUNE_R_CAREFUL)
-		return careful(m, va, error & PF_WRITE);
+		return careful(m, va, error & DUNE_PF_WRITE);
 	dune_entry_find(m->tables.pt, va, &level, &rights);
 	return rights & DUNE_PTE_P ? DUNE_FAULT_ACCERR : DUNE_FAULT_MAPERR;
 }

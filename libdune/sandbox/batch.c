@@ -1,7 +1,7 @@
 /*
- * Batches: many calls in one turn. They lie in the transfer heap, where the guest
- * may change them at any time: results and how many there are are read once,
- * at the end.
+ * Batches: many calls in one turn. They lie in the transfer heap, where the
+ * guest may change them at any time: results and how many there are are read
+ * once, at the end.
  */
 #include "libdune/sandbox/internal.h"
 

@@ -6,8 +6,8 @@
  *     pieces of the transfer heap
  *   what the heap held: runs
  *   the process, which its monitor writes: struct dune_image_process, names of
- *     the files that it has mapped, then each region with its runs, and a region
- *     of zeroes
+ *     the files that it has mapped, then each region with its runs, and a
+ *     region of zeroes
  *
  * A run is its address, its length and the pages themselves; one of no length
  * is the last. Pages of zeroes are not there. All parts are multiples of 8.

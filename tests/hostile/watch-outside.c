@@ -1,6 +1,6 @@
 /*
- * What happens to files outside is nobody's business: no watch there. Arguments:
- * a directory outside, one to read.
+ * What happens to files outside is nobody's business: no watch there.
+ * Arguments: a directory outside, one to read.
  */
 #include <sys/inotify.h>
 #include "hostile.h"

@@ -16,7 +16,7 @@ tests-bin: $(PLUGIN_PROG) $(PLUGIN_LIB)
 # Static, so that they run in the emulated machines, and small, for loading
 # takes its time there.
 $(B)/tests/plugin/prog/%: tests/plugin/prog/%.c tests/plugin/plugin.h \
-		libdune/include/dune/sandbox.h $(B)/libdune.a
+		$(wildcard libdune/include/dune/*.h) $(B)/libdune.a
 	@echo "  TEST    $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) -O1 -static -s -pthread -o $@ \

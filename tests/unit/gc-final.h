@@ -197,8 +197,8 @@ static void final_step(struct final_many *m)
 	m->random = m->random * 6364136223846793005ul + 1442695040888963407ul;
 	i = (m->random >> 40) % FINAL_SLOTS;
 	if (m->slot[i])
-		__atomic_store_n(&m->dead[(uint8_t *)m->slot[i]->id - m->called],
-				 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&m->dead[(uint8_t *)m->slot[i]->id -
+					  m->called], 1, __ATOMIC_SEQ_CST);
 	m->slot[i] = NULL;
 	t = gc_alloc(m->type, sizeof(*t));
 	t->id = (uintptr_t)&m->called[m->id++];

@@ -44,7 +44,9 @@ int main(void)
 				 ".globl after_int3\n"
 				 "after_int3: nop");
 	setitimer(ITIMER_REAL, &off, NULL);
-	if (traps != i) say("%ld of %ld, misplaced %ld, alarms %ld\n", traps, i, misplaced, alarms);
+	if (traps != i)
+		say("%ld of %ld, misplaced %ld, alarms %ld\n", traps, i,
+		    misplaced, alarms);
 	CHECK(traps == i);
 	CHECK(misplaced == 0);
 	say("trap-signal: all told\n");
