@@ -234,7 +234,9 @@ long dune_proc_open(struct dune_task *t, struct dune_call *c,
 	struct stat st;
 	long ret;
 
-	if (dune_procname_hidden(n, t->proc->fd_base))
+	/* those of a family of plugin sandboxes are strangers */
+	if (dune_procname_hidden(n, t->proc->fd_base) ||
+	    (n->who == DUNE_PROC_OTHER && t->proc->policy->siblings))
 		return -ENOENT;
 	if (self && !strcmp(n->rest, "exe"))
 		path = t->proc->exe;

@@ -307,6 +307,16 @@ static void a_command_line_is_a_file(void **state)
 	assert_memory_equal(buf, "prog\0-x\0", 8);
 	close(fd);
 	assert_int_equal(call(SYS_open, GUEST, O_WRONLY, 0), -EACCES);
+	/* nor can it be made to hold more */
+	put("/proc/self/cmdline");
+	fd = call(SYS_open, GUEST, O_RDONLY, 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), -1);
+	assert_int_equal(write(fd, "x", 1), -1);
+	close(fd);
+	put("/proc/1/stat");
+	assert_int_equal(call(SYS_open, GUEST, O_RDONLY, 0), -EACCES);
+	policy.siblings = true;
+	assert_int_equal(call(SYS_open, GUEST, O_RDONLY, 0), -ENOENT);
 	put("/proc/self/comm");
 	fd = call(SYS_open, GUEST, O_WRONLY, 0);
 	assert_int_equal(write(fd, "x", 1), 1);
