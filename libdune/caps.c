@@ -66,6 +66,7 @@ int dune_caps(struct dune_caps *caps)
 		.emulated_trap = kind.native_ring0 ? 0 : EMULATED_TRAP,
 		.emulated_flush = kind.native_ring0 ? 0 : EMULATED_FLUSH,
 		.emulated_ring3 = kind.native_ring0 ? 0 : EMULATED_RING3,
+		.exits_dirty = !kind.host_pte_edits,
 	};
 	memcpy(caps, &all, caps->size < sizeof(all) ? caps->size :
 	       sizeof(all));

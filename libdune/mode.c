@@ -128,9 +128,9 @@ int dune_guest_alias(void)
 	return dune_guest_cpu()->hcall(DUNE_HC_ALIAS, 0, 0, 0);
 }
 
-void dune_guest_unwrite(const struct dune_windows *w)
+void dune_guest_unwrite(const struct dune_windows *w, bool calls)
 {
-	dune_guest_cpu()->hcall(DUNE_HC_UNWRITE, (uintptr_t)w, 0, 0);
+	dune_guest_cpu()->hcall(DUNE_HC_UNWRITE, (uintptr_t)w, calls, 0);
 }
 
 int dune_guest_back(uint64_t va, uint64_t *gpa)

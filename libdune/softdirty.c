@@ -16,9 +16,11 @@
 void dune_softdirty_clear(struct dune_tf *tf, struct dune_percpu *pc)
 {
 	struct dune_gc_range all = { .len = USER_LAST + 1 };
+	bool told = false;
 
 	dune_vm_scan_ranges(dune_vm_main(), &all, 1, DUNE_SCAN_DIRTY |
-			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT);
-	pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);
+			    DUNE_SCAN_CLEAR | DUNE_SCAN_SPLIT, &told);
+	if (!told)
+		pc->hcall(DUNE_HC_DIRTY, 0, 0, 0);
 	pc->finish(tf);
 }

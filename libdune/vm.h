@@ -55,7 +55,7 @@ struct dune_vm_ops {
 				  bool writable, bool shared), void *arg);
 	/* NULL: KVM does not shadow tables. What vm.h says of both. */
 	int (*alias)(void);
-	void (*unwrite)(const struct dune_windows *w);
+	void (*unwrite)(const struct dune_windows *w, bool calls);
 };
 
 #define DUNE_VMF_SOFT	1	/* ring 0 is emulated: user views */
@@ -318,12 +318,14 @@ ptent_t *dune_root_next(ptent_t *root);
 
 /*
  * vmscan.c: many ranges, one flush. SPLIT: 2 MiB leaves that are found touched
- * become 4 KiB entries, as far as there are tables.
+ * become 4 KiB entries, as far as there are tables. told: system calls under
+ * way are to mark theirs again if that costs no hypercall more; have they?
+ * NULL: they are not to.
  */
 #define DUNE_SCAN_SPLIT		2
 struct dune_gc_range;
 long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
-			 int flags);
+			 int flags, bool *told);
 
 /*
  * vmlog.c: dirty bits that are cleared so that a KVM that shadows tables has
@@ -338,8 +340,11 @@ struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
 					const ptent_t *root);
 /* Clears the entry's bit. False: nothing done, the table is elsewhere. */
 bool dune_cleared_add(struct dune_cleared *c, ptent_t *e);
-/* What a flush is for other edits. */
-void dune_cleared_end(struct dune_cleared *c);
+/*
+ * What a flush is for other edits. calls: system calls under way mark theirs
+ * again. True: there was something to do, and it was done by a hypercall.
+ */
+bool dune_cleared_end(struct dune_cleared *c, bool calls);
 
 /* vmclone.c */
 int dune_vm_break(ptent_t *root, uint64_t va);

@@ -67,7 +67,7 @@ static bool works(void)
 		begin(&c);
 		if (!dune_cleared_add(&c, e) || dune_pte_load(e) & PTE_D)
 			return false;
-		dune_vms->ops.unwrite(&c.windows);
+		dune_vms->ops.unwrite(&c.windows, false);
 	}
 	page[0] = 1;
 	return dune_pte_load(e) & PTE_D;
@@ -99,8 +99,9 @@ struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
 	return c;
 }
 
-void dune_cleared_end(struct dune_cleared *c)
+bool dune_cleared_end(struct dune_cleared *c, bool calls)
 {
 	if (c->any)
-		dune_vms->ops.unwrite(&c->windows);
+		dune_vms->ops.unwrite(&c->windows, calls);
+	return c->any;
 }

@@ -53,7 +53,9 @@ static int scan_one(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 	/* from now on page by page, if there is a table for it */
 	if (level == 1 && s->split && !dune_vm_split_leaf(e, level))
 		return scan_split(w, e, va);
-	if (s->clear && !(s->cleared && dune_cleared_add(s->cleared, e))) {
+	/* A leaf of 1 GiB is in many windows. */
+	if (s->clear && !(s->cleared && level < 2 &&
+			  dune_cleared_add(s->cleared, e))) {
 		__atomic_and_fetch(e, ~s->which, __ATOMIC_RELAXED);
 		/* As if a right had been taken away. */
 		dune_gather_add(&s->gather, PTE_P | PTE_W | PTE_ADDR(old),
@@ -111,7 +113,7 @@ static int scan_range(struct scan *s, ptent_t *root, struct dune_gc_range *r)
 }
 
 long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
-			 int flags)
+			 int flags, bool *told)
 {
 	struct scan s = {
 		.clear = flags & DUNE_SCAN_CLEAR,
@@ -135,8 +137,8 @@ long dune_vm_scan_ranges(ptent_t *root, struct dune_gc_range *range, size_t n,
 		r = scan_range(&s, root, range);
 		range->pages = s.n - before;
 	}
-	if (s.cleared)
-		dune_cleared_end(s.cleared);
+	if (s.cleared && dune_cleared_end(s.cleared, told) && told)
+		*told = true;
 	dune_gather_end(&s.gather);
 	return r ? r : s.n;
 }
@@ -148,5 +150,5 @@ long dune_vm_scan(ptent_t *root, void *va, size_t len, int flags,
 
 	if (flags & DUNE_SCAN_SPLIT)
 		return -EINVAL;
-	return dune_vm_scan_ranges(root, &r, 1, flags);
+	return dune_vm_scan_ranges(root, &r, 1, flags, NULL);
 }

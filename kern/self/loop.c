@@ -127,7 +127,10 @@ static long serve_hcall(struct dune_sthread *t)
 	case DUNE_HC_ALIAS:
 		return dune_self_alias();
 	case DUNE_HC_UNWRITE:
-		return unwrite(c->vm, c->u.rdi);
+		r = unwrite(c->vm, c->u.rdi);
+		if (c->u.rsi)
+			dune_dirty_again();
+		return r;
 	case DUNE_HC_POLL:
 		t->pc->kick = 0;
 		return 0;

@@ -59,6 +59,9 @@ struct dune_caps {
 	uint32_t exits_ring3;	/* to ring 3, and a system call back */
 	uint32_t exits_privileged;	/* mov to CR, rdmsr, cli ... */
 	uint32_t emulated_trap, emulated_flush, emulated_ring3;
+	uint32_t exits_dirty;	/* a scan that clears dirty bits, with no other
+				 * thread inside. 1: then a page's first write
+				 * after it is a fault inside KVM, too */
 };
 
 /*

@@ -11,12 +11,12 @@
  * All of it is about the main root, the process as libc sees it, and about
  * threads in Dune mode: what a thread outside it writes is not seen.
  *
- * What the calls cost where: dune_caps(), exits_flush. Reading dirty bits is
- * loads from memory on any KVM. Clearing them, and the first write to a page
- * after it, depend on nested_paging (hardware: nothing but the stores and a
- * flush): without it KVM takes the right to write from each cleared page, one
- * exit a scan that clears anything and some 0.1 us a page, and the first
- * write to it is a fault inside KVM, 2 to 4 us.
+ * What the calls cost where: dune_caps(), exits_flush and exits_dirty. Reading
+ * dirty bits is loads from memory on any KVM. Clearing them is the stores and a
+ * flush, and the next write free, where exits_dirty is 0; where it is 1, KVM
+ * takes the right to write from each cleared page: an exit a scan that clears
+ * anything, some 0.1 us a page, and the first write to it is a fault inside
+ * KVM, 2 to 4 us.
  *
  * Functions are for threads in Dune mode (-EPERM elsewhere), thread-safe, not
  * for signal handlers but where it is said; errors are negative errno values.

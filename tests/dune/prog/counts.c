@@ -9,6 +9,7 @@
 
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
+#include "dune/gc.h"
 #include "dune/pgtable.h"
 #include "dune/ring3.h"
 
@@ -162,6 +163,34 @@ static void dirty(int i)
 			store(k);
 }
 
+/* The same where others may be in system calls that write. */
+static void dirty_all(int i)
+{
+	struct dune_gc_range r = { area, PAGES * PAGE, NULL, 0 };
+
+	store(i);
+	CHECK(dune_gc_scan(&r, 1, DUNE_SCAN_DIRTY | DUNE_SCAN_CLEAR) >= 1);
+}
+
+static void *reader(void *fd)
+{
+	char c;
+
+	CHECK(read(*(int *)fd, &c, 1) == 1);
+	return NULL;
+}
+
+/* Told of a scan: on a software KVM with what takes the right to write. */
+static void with_another_inside(int exits_for_each)
+{
+	pthread_t t;
+	int fds[2];
+
+	CHECK(!pipe(fds) && !pthread_create(&t, NULL, reader, fds));
+	at_most(exits_for_each * PAGES, "dirty bits, two threads", dirty_all);
+	CHECK(write(fds[1], "", 1) == 1 && !pthread_join(t, NULL));
+}
+
 static void move(int i)
 {
 	struct dune_vm_move m = { code + PAGE, code + 2 * PAGE, PAGE };
@@ -248,8 +277,8 @@ int main(void)
 	no_exit("a page fault resolved", page_fault);
 	no_exit("rights of a page", protect);
 	no_exit("rights of all pages, a fault on each", appel2);
-	/* where KVM shadows tables its dirty log takes the right to write */
-	at_most(caps.nested_paging ? 0 : PAGES, "dirty bits", dirty);
+	at_most(caps.exits_dirty * PAGES, "dirty bits", dirty);
+	with_another_inside(caps.exits_dirty ? 1 : 2);
 	no_exit("a page moved", move);
 	no_exit("another root and back", switch_root);
 	CHECK(dune_vm_mprotect(pgroot, code, PAGE, PERM_R | PERM_W | PERM_X |
