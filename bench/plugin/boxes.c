@@ -1,5 +1,6 @@
 /* Decoding in sandboxes: the libraries as dune-thumbs does, and the kernel. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@ DUNE_PLUGIN_CALL(call_add, int, int, int)
 DUNE_PLUGIN_CALL(call_decode, int, dune_addr, unsigned int, dune_addr,
 		 unsigned int)
 
-static struct pool *pool;
+/* The libraries' sandboxes: reset after each image, and never. */
+static struct pool *pool, *kept;
 static struct dune_engine *engine;
 /* One that stays as images leave it, and one that is reset. */
 static struct dune_sandbox *box, *fresh;
@@ -30,7 +32,9 @@ const char *boxes_start(const char *library)
 
 	snprintf(policy, sizeof(policy), "ro %s\n", library);
 	pool = pool_create(1, &limits, NULL);
-	if (!pool || dune_engine_create(&engine) ||
+	limits.images = UINT_MAX;
+	kept = pool_create(1, &limits, NULL);
+	if (!pool || !kept || dune_engine_create(&engine) ||
 	    dune_sandbox_create(engine, &options, &box) ||
 	    dune_sandbox_load(box, library, 0, &object) ||
 	    dune_object_function(object, "kernel_add", &f_add) ||
@@ -50,6 +54,8 @@ void boxes_end(void)
 	dune_engine_destroy(engine);
 	if (pool)
 		pool_destroy(pool);
+	if (kept)
+		pool_destroy(kept);
 }
 
 int box_add(int a, int b)
@@ -66,8 +72,6 @@ static int decode_in(struct dune_sandbox *b, struct image *im)
 	size_t len;
 	int bad, err;
 
-	if (im->format != FORMAT_QOI)
-		return -EOPNOTSUPP;
 	err = qoi_room(im);
 	if (err)
 		return err;
@@ -81,6 +85,8 @@ static int decode_in(struct dune_sandbox *b, struct image *im)
 
 int decode_box(struct image *im)
 {
+	if (im->format != FORMAT_QOI)
+		return box_decode(pool_worker(kept, 0), im);
 	return decode_in(box, im);
 }
 

@@ -7,7 +7,10 @@
 /* Beside the formats of dune-thumbs: the kernel's. */
 #define FORMAT_QOI	FORMATS
 
-/* No file here is larger, and no image. */
+/*
+ * No file here is larger, and no image, but those that only native and
+ * decode_box...() get.
+ */
 #define FILE_BYTES	(4u << 20)
 #define PIXEL_BYTES	(4u << 20)
 
@@ -27,7 +30,7 @@ int decode_futex(struct image *im);	/* a process: shared memory */
 int decode_pipe(struct image *im);	/* a process: two pipes */
 int decode_wrapped(struct image *im);	/* that in bubblewrap */
 int decode_fork(struct image *im);	/* a process an image */
-int decode_box(struct image *im);	/* a sandbox: QOI only */
+int decode_box(struct image *im);	/* a sandbox for all of a kind */
 int decode_box_reset(struct image *im);	/* reset after each */
 int decode_wasm(struct image *im);	/* QOI only */
 

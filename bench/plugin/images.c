@@ -31,13 +31,19 @@ static uint8_t *picture(uint32_t width, uint32_t height)
 	return rgba;
 }
 
+/* More than any of the formats needs. */
+static size_t file_room(uint32_t width, uint32_t height)
+{
+	return (size_t)width * height * 5 + 65536;
+}
+
 static size_t to_png(const uint8_t *rgba, uint32_t w, uint32_t h, uint8_t *to)
 {
 	png_image png = {
 		.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGBA,
 		.width = w, .height = h,
 	};
-	png_alloc_size_t size = FILE_BYTES;
+	png_alloc_size_t size = file_room(w, h);
 
 	return png_image_write_to_memory(&png, to, &size, 0, rgba, 0, NULL) ?
 		size : 0;
@@ -47,7 +53,7 @@ static size_t to_jpeg(const uint8_t *rgba, uint32_t w, uint32_t h, uint8_t *to)
 {
 	struct jpeg_compress_struct c;
 	struct jpeg_error_mgr e;
-	unsigned long size = FILE_BYTES;
+	unsigned long size = file_room(w, h);
 
 	/* libjpeg ends the program on errors: there is room for any JPEG */
 	c.err = jpeg_std_error(&e);
@@ -75,7 +81,7 @@ static size_t to_webp(const uint8_t *rgba, uint32_t w, uint32_t h, uint8_t *to)
 	uint8_t *out;
 	size_t size = WebPEncodeRGBA(rgba, w, h, w * 4, 80, &out);
 
-	if (!size || size > FILE_BYTES)
+	if (!size || size > file_room(w, h))
 		return 0;
 	memcpy(to, out, size);
 	WebPFree(out);
@@ -138,7 +144,8 @@ int make_image(struct image *im, enum format format, uint32_t width,
 		[FORMAT_PNG] = to_png, [FORMAT_JPEG] = to_jpeg,
 		[FORMAT_WEBP] = to_webp, [FORMAT_QOI] = to_qoi,
 	};
-	uint8_t *rgba = picture(width, height), *to = malloc(FILE_BYTES);
+	uint8_t *rgba = picture(width, height);
+	uint8_t *to = malloc(file_room(width, height));
 
 	*im = (struct image) { .data = to, .format = format };
 	if (rgba && to)

@@ -40,27 +40,31 @@ static struct work {
 	{ "decode: QOI (70 lines of C), 1024 x 768", FORMAT_QOI, 1024, 768,
 	  { 0 }, NULL },
 	{ "decode: QOI, 64 x 64", FORMAT_QOI, 64, 64, { 0 }, NULL },
+	{ "decode: JPEG, 320 x 240", FORMAT_JPEG, 320, 240, { 0 }, NULL },
+	{ "decode: JPEG, 4000 x 3000", FORMAT_JPEG, 4000, 3000, { 0 }, NULL },
+	{ "decode: PNG, 4000 x 3000", FORMAT_PNG, 4000, 3000, { 0 }, NULL },
 };
 #define WORKS (sizeof(works) / sizeof(works[0]))
 
 /* Why nobody of a kind can take part, or NULL. */
 static const char *no_wasm, *no_box, *no_reason;
 
-/* Only the kernel is compiled to wasm; only it has a sandbox without resets. */
+/* Only the kernel is compiled to wasm; large images are for a few. */
 static const struct way {
 	const char *who;
 	int (*decode)(struct image *im);
-	bool only_qoi;
+	bool only_qoi, large;
 	const char **missing;
 } ways[] = {
-	{ "native", decode_native, false, &no_reason },
-	{ "sandbox", decode_box, true, &no_box },
-	{ "sandbox, reset after each", decode_box_reset, false, &no_box },
-	{ "wasm2c", decode_wasm, true, &no_wasm },
-	{ "process, futex", decode_futex, false, &no_reason },
-	{ "process, pipe", decode_pipe, false, &no_reason },
-	{ "bubblewrap, pipe", decode_wrapped, false, &no_reason },
-	{ "fork", decode_fork, false, &no_reason },
+	{ "native", decode_native, false, true, &no_reason },
+	{ "sandbox", decode_box, false, true, &no_box },
+	{ "sandbox, reset after each", decode_box_reset, false, true,
+	  &no_box },
+	{ "wasm2c", decode_wasm, true, false, &no_wasm },
+	{ "process, futex", decode_futex, false, false, &no_reason },
+	{ "process, pipe", decode_pipe, false, false, &no_reason },
+	{ "bubblewrap, pipe", decode_wrapped, false, false, &no_reason },
+	{ "fork", decode_fork, false, false, &no_reason },
 };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -124,6 +128,8 @@ static int64_t once(struct work *w, const struct way *way, struct result *r)
 
 static bool takes_part(const struct work *w, const struct way *way)
 {
+	if ((size_t)w->width * w->height * 4 > PIXEL_BYTES && !way->large)
+		return false;
 	return w->format == FORMAT_QOI || !way->only_qoi;
 }
 
