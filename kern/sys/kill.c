@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "kern/broker/broker.h"
+#include "kern/mm/uaccess.h"
 #include "kern/report/report.h"
 #include "kern/sys/internal.h"
 #include "kern/task/task.h"
@@ -46,6 +47,25 @@ static void report_abort(struct dune_task *t, int pid)
 		dune_report_fault(t, strsignal(SIGABRT));
 }
 
+/*
+ * The kernel lets a process send itself a fault as if it had happened, and what
+ * happens in the monitor is told by that: it comes as what it is, a signal.
+ */
+static long with_info(struct dune_call *c)
+{
+	int at = c->nr == SYS_rt_tgsigqueueinfo ? 3 : 2, sig = c->arg[at - 1];
+	siginfo_t info;
+
+	if (!c->arg[at])
+		return dune_forward_call(c);
+	if (dune_copy_in(&info, c->arg[at], sizeof(info)))
+		return -EFAULT;
+	if ((sig == SIGSEGV || sig == SIGBUS) && info.si_code > 0)
+		info.si_code = SI_QUEUE;
+	c->arg[at] = (uintptr_t)&info;
+	return dune_forward_call(c);
+}
+
 /* kill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_open */
 long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 {
@@ -61,6 +81,8 @@ long dune_sys_kill(struct dune_task *t, struct dune_call *c)
 		return dune_violation(c, OUTSIDE, -EPERM);
 	if (c->nr == SYS_tgkill && c->arg[2] == SIGABRT)
 		report_abort(t, pid);
+	if (c->nr == SYS_rt_sigqueueinfo || c->nr == SYS_rt_tgsigqueueinfo)
+		return with_info(c);
 	return dune_forward_call(c);
 }
 
@@ -74,7 +96,7 @@ long dune_sys_pidfd_signal(struct dune_task *t, struct dune_call *c)
 	long fd, ret;
 
 	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
-		return dune_forward_call(c);
+		return with_info(c);
 	fd = dune_fd_hold(t->proc, c->arg[0]);
 	if (fd < 0)
 		return fd;
@@ -82,7 +104,7 @@ long dune_sys_pidfd_signal(struct dune_task *t, struct dune_call *c)
 	if (dune_own(SYS_fstatfs, fd, &fs) || fs.f_type == PROC_SUPER_MAGIC)
 		ret = dune_violation(c, OUTSIDE, -EPERM);
 	else
-		ret = dune_forward_call(c);
+		ret = with_info(c);
 	dune_own(SYS_close, fd);
 	return ret;
 }

@@ -159,7 +159,9 @@ static long do_clone(struct dune_task *t, const struct dune_clone *c)
 	if (flags & (CLONE_SIGHAND | CLONE_PARENT | CLONE_FS | CLONE_FILES |
 		     CLONE_PTRACE | CLONE_IO))
 		return -EINVAL;
-	if (c->exit_signal > DUNE_NSIG)
+	/* a fault of the monitor's own would look like these two */
+	if (c->exit_signal > DUNE_NSIG || c->exit_signal == SIGSEGV ||
+	    c->exit_signal == SIGBUS)
 		return -EINVAL;
 	if ((flags & CLONE_VM) && (flags & CLONE_VFORK))
 		return dune_clone_vfork(t, c);
