@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -213,7 +214,7 @@ static bool fcntl_way(struct dune_task *t, struct dune_call *c, long *ret)
 static bool ioctl_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
 	static const unsigned int cmds[] = {
-		FIONREAD, FIONBIO, FIOCLEX, FIONCLEX,
+		FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS,
 	};
 
 	return one_of(cmds, DUNE_ARRAY_SIZE(cmds), c->arg[1]) &&
@@ -281,6 +282,17 @@ static bool madvise_way(struct dune_task *t, struct dune_call *c, long *ret)
 	       serve(t, c, ret);
 }
 
+static bool futex_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	static const unsigned int ops[] = {
+		FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, FUTEX_REQUEUE,
+		FUTEX_CMP_REQUEUE,
+	};
+
+	return one_of(ops, DUNE_ARRAY_SIZE(ops), c->arg[1] & FUTEX_CMD_MASK) &&
+	       serve(t, c, ret);
+}
+
 static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_YES] = serve,
 	[DUNE_PROXY_FILE] = file_way,
@@ -299,6 +311,7 @@ static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_OPEN] = open_way,
 	[DUNE_PROXY_MMAP] = mmap_way,
 	[DUNE_PROXY_MADVISE] = madvise_way,
+	[DUNE_PROXY_FUTEX] = futex_way,
 };
 
 bool dune_gate_serve(struct dune_task *t, const struct dune_post *post,

@@ -110,6 +110,7 @@ enum dune_proxy {
 	DUNE_PROXY_OPEN,
 	DUNE_PROXY_MMAP,	/* of no device, and nothing is read in */
 	DUNE_PROXY_MADVISE,	/* the same */
+	DUNE_PROXY_FUTEX,	/* wakes others */
 };
 
 typedef long dune_sys_handler(struct dune_task *task, struct dune_call *call);
