@@ -71,7 +71,7 @@ static int set_signal(int sig)
 	struct sigaction sa = { .sa_sigaction = on_signal,
 				.sa_flags = SA_SIGINFO | SA_RESTART };
 
-	if (sig == signal_set)
+	if (sig && sig == signal_set)
 		return 0;
 	sigfillset(&sa.sa_mask);
 	if (sigaction(sig, &sa, NULL))
@@ -129,6 +129,9 @@ long dune_gc_stop(int sig)
 	if (!dune_in_dune_mode())
 		return -EPERM;
 	pc = dune_guest_cpu();
+	if (owner == pc)
+		return dune_err(-EBUSY, "dune_gc_stop: this thread has stopped "
+				"the others already");
 	pthread_mutex_lock(&one);
 	r = set_signal(sig);
 	if (r) {

@@ -102,7 +102,7 @@ DUNE_API int dune_gc_on_fault(void *va, size_t len, unsigned int flags,
  * thread that calls it waits, and counts as stopped. Threads made meanwhile:
  * none, as the others stand. No malloc, stdio or lock that they may hold, until
  * dune_gc_resume().
- * -EINVAL: no such signal.
+ * -EINVAL: no such signal. -EBUSY: the caller has stopped them already.
  */
 DUNE_API long dune_gc_stop(int sig);
 

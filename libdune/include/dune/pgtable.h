@@ -151,7 +151,8 @@ DUNE_API int dune_vm_lookup(ptent_t *root, void *va, int create,
 /*
  * The entry for va in the table of the given level: 3 PML4, 2 page directory
  * pointers, 1 directory, 0 page table. Creates nothing.
- * 0; -ENOENT: the way down ends earlier (absent, or a larger leaf).
+ * 0; -ENOENT: the way down ends earlier (absent, or a larger leaf); -EINVAL:
+ * va, level; -EFAULT: a table entry leads nowhere.
  */
 DUNE_API int dune_vm_lookup_level(ptent_t *root, void *va, int level,
 				  ptent_t **pte);
@@ -263,7 +264,7 @@ DUNE_API int dune_vm_user_bits(ptent_t *root, void *va, size_t len,
  * flushes once. Pages that nothing was asked about yet (no table) count as
  * touched, for the host may have written them. bitmap may be NULL (count, or
  * clear).
- * Returns the number of bits set, or an errno.
+ * Returns the number of bits set. -EINVAL: not aligned, not canonical, flags.
  */
 #define DUNE_SCAN_ACCESSED	0x20
 #define DUNE_SCAN_DIRTY		0x40
@@ -304,7 +305,8 @@ DUNE_API int dune_root_follow(ptent_t *root, bool on);
  * to keep those there are: then every edit of the root since has to have been
  * flushed while the root was current. Without PCID the CPU keeps none; on a
  * software KVM CR3_NOFLUSH keeps what ring 3 has of the root.
- * -EINVAL: not a root; or code and stack are not mapped in it.
+ * -EINVAL: not a root (but a table that can be read); or code and stack are not
+ * mapped in it; or pcid.
  */
 DUNE_API int dune_root_switch(ptent_t *root, uint64_t pcid);
 DUNE_API ptent_t *dune_root_current(void);

@@ -253,7 +253,9 @@ static void test_stop(void)
 	int i, round, seen;
 
 	CHECK(dune_gc_stop(SIGKILL) == -EINVAL);
+	CHECK(dune_gc_stop(0) == -EINVAL);
 	CHECK(dune_gc_stop(SIGRTMIN + 5) == 0);
+	CHECK(dune_gc_stop(SIGRTMIN + 5) == -EBUSY);
 	OK(dune_gc_resume());
 	CHECK(dune_gc_resume() == -EPERM);
 	CHECK(!pipe(blocked));
