@@ -17,7 +17,8 @@
 /*
  * A touch below a GROWSDOWN region. The host's mapping has the same flag:
  * touching it ourselves asks the host whether it may grow (stack limit,
- * gap to the mapping below) and makes it so.
+ * gap to the mapping below) and makes it so. Of a limit that the program has
+ * set itself the host knows nothing.
  */
 static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
 {
@@ -25,6 +26,8 @@ static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
 	dune_gva_t page = DUNE_PAGE_DOWN(addr);
 
 	if (!r || !(r->flags & DUNE_R_GROWSDOWN) || !r->prot ||
+	    (r->flags & DUNE_R_STACK && mm->stack_top - page >
+	     __atomic_load_n(&mm->rlimit_stack, __ATOMIC_RELAXED)) ||
 	    dune_touch(addr, r->prot & PROT_WRITE))
 		return NULL;
 	if (dune_region_insert(&mm->regions, page, r->start - page, r->prot,
@@ -256,7 +259,8 @@ static enum dune_fault careful_fault(struct dune_mm *mm, dune_gva_t addr,
 static enum dune_fault not_allowed(struct dune_mm *mm,
 				   const struct dune_region *r, uint32_t error)
 {
-	if (!(r->flags & DUNE_R_VDSO) || r->prot ||
+	/* the code behind them may have lost its rights, too */
+	if (!(r->flags & DUNE_R_VDSO) || r->prot || r->end > mm->vdso ||
 	    error & (DUNE_PF_WRITE | DUNE_PF_FETCH))
 		return DUNE_FAULT_ACCERR;
 	return dune_mm_map_vvar(mm, r) ? DUNE_FAULT_OOM : DUNE_FAULT_OK;

@@ -370,6 +370,10 @@ static void vdso(void **state)
 	assert_int_equal(dune_mm_fault(&mm, mm.vdso, PF_X), DUNE_FAULT_OK);
 	assert_int_equal(dune_mm_fault(&mm, mm.vdso, PF_W),
 			 DUNE_FAULT_ACCERR);
+	/* who takes the rights of the code away cannot read it */
+	assert_int_equal(dune_mm_mprotect(&mm, mm.vdso, P, PROT_NONE), 0);
+	assert_int_equal(dune_mm_fault(&mm, mm.vdso, 0), DUNE_FAULT_ACCERR);
+	assert_int_equal(dune_mm_mprotect(&mm, mm.vdso, P, R | X), 0);
 	/* the pages behind it come with the first reading */
 	assert_int_equal(fake.vvar, 0);
 	assert_int_equal(entry(mm.vdso - P), 0);
