@@ -17,8 +17,7 @@
 /*
  * A touch below a GROWSDOWN region. The host's mapping has the same flag:
  * touching it ourselves asks the host whether it may grow (stack limit,
- * gap to the mapping below) and makes it so. Of a limit that the program has
- * set itself the host knows nothing.
+ * gap to the mapping below) and makes it so.
  */
 static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
 {
@@ -26,8 +25,6 @@ static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
 	dune_gva_t page = DUNE_PAGE_DOWN(addr);
 
 	if (!r || !(r->flags & DUNE_R_GROWSDOWN) || !r->prot ||
-	    (r->flags & DUNE_R_STACK && mm->stack_top - page >
-	     __atomic_load_n(&mm->rlimit_stack, __ATOMIC_RELAXED)) ||
 	    dune_touch(addr, r->prot & PROT_WRITE))
 		return NULL;
 	if (dune_region_insert(&mm->regions, page, r->start - page, r->prot,
