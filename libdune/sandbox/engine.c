@@ -16,8 +16,6 @@
 #include <unistd.h>
 #include "kern/err.h"
 
-#define EVENTS 64
-
 int dune_memfd(const char *name, size_t size, unsigned int seals)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), err;
@@ -133,20 +131,19 @@ static struct dune_job *next_job(struct dune_engine *e, int *timeout)
 }
 
 /*
- * Events first, jobs after all of a batch: only jobs free what events are
- * about.
+ * One event at a time: a box that has ended may be the last of its family, which
+ * the next event would be about. Then all jobs, which free as well.
  */
 static void keep(struct dune_engine *e)
 {
-	struct epoll_event ev[EVENTS];
-	int n, i, timeout = -1;
+	struct epoll_event ev;
+	struct dune_watch *w;
 	struct dune_job *j;
+	int timeout = -1;
 
 	while (!e->stop || e->boxes) {
-		n = epoll_wait(e->epoll, ev, EVENTS, timeout);
-		for (i = 0; i < n; i++) {
-			struct dune_watch *w = ev[i].data.ptr;
-
+		if (epoll_wait(e->epoll, &ev, 1, timeout) == 1) {
+			w = ev.data.ptr;
 			w->ready(e, w);
 		}
 		while ((j = next_job(e, &timeout)))
