@@ -246,7 +246,11 @@ static int map_stack(struct dune_mm *mm, dune_gva_t top, uint64_t used,
 	struct rlimit rl;
 	long ret;
 
-	if (!getrlimit(RLIMIT_STACK, &rl) && rl.rlim_cur != RLIM_INFINITY)
+	if (mm->rlimit_stack != RLIM_INFINITY)
+		rl.rlim_cur = mm->rlimit_stack;
+	else if (getrlimit(RLIMIT_STACK, &rl))
+		rl.rlim_cur = RLIM_INFINITY;
+	if (rl.rlim_cur != RLIM_INFINITY)
 		size = rl.rlim_cur < STACK_CAP ? rl.rlim_cur : STACK_CAP;
 	if (size < used + STACK_SPARE)
 		size = used + STACK_SPARE;

@@ -5,9 +5,11 @@
  *   RLIMIT_NOFILE  the monitor's descriptors lie above fd_base, which is the
  *                  hard limit the guest sees; enforced where descriptors are
  *                  made
- *   RLIMIT_AS      the arena alone is 80 TiB of address space; --mem limits
+ *   RLIMIT_AS      the arena alone is 80 TiB of address space; what is limited
+ *                  instead is private writable memory, as by --mem
  *   RLIMIT_STACK   "unlimited" makes the host kernel put the next monitor's
- *                  mappings where the arena is
+ *                  mappings where the arena is; the next program's stack is
+ *                  made that long
  */
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -34,8 +36,21 @@ int dune_fd_limit(const struct dune_proc *proc)
 	return soft;
 }
 
-static long keep(struct dune_proc *proc, int i, dune_gva_t set, dune_gva_t get)
+void dune_limits_apply(struct dune_mm *mm, const struct dune_limits *l)
 {
+	const struct dune_limit *as = &l->v[DUNE_LIMIT_AS];
+	const struct dune_limit *stack = &l->v[DUNE_LIMIT_STACK];
+
+	__atomic_store_n(&mm->rlimit_as, as->set ? as->cur : RLIM_INFINITY,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&mm->rlimit_stack,
+			 stack->set ? stack->cur : RLIM_INFINITY,
+			 __ATOMIC_RELAXED);
+}
+
+static long keep(struct dune_task *t, int i, dune_gva_t set, dune_gva_t get)
+{
+	struct dune_proc *proc = t->proc;
 	struct dune_limit *k = &proc->limits.v[i];
 	struct rlimit old, new;
 	long ret = 0;
@@ -60,6 +75,9 @@ static long keep(struct dune_proc *proc, int i, dune_gva_t set, dune_gva_t get)
 					 __ATOMIC_RELAXED);
 			k->max = new.rlim_max;
 			__atomic_store_n(&k->set, true, __ATOMIC_RELEASE);
+			/* a vfork child's hold from its execve on */
+			if (!proc->vfork_child)
+				dune_limits_apply(t->mm, &proc->limits);
 		}
 	}
 	pthread_mutex_unlock(&proc->lock);
@@ -90,6 +108,6 @@ long dune_sys_rlimit(struct dune_task *t, struct dune_call *c)
 		return dune_violation(c, "limits of another process", -EPERM);
 	for (int i = 0; i < DUNE_KEPT_LIMITS; i++)
 		if (kept[i] == (int)p.arg[1])
-			return keep(t->proc, i, p.arg[2], p.arg[3]);
+			return keep(t, i, p.arg[2], p.arg[3]);
 	return dune_forward_call(&p);
 }

@@ -141,6 +141,7 @@ static int run_program(struct dune_state *s, const char *path,
 	r = raise_walls(s);
 	if (!r)
 		r = make_machine(s);
+	dune_limits_apply(&mm, &s->limits);
 	if (!r)
 		r = dune_mm_map_vdso(&mm);
 	if (!r)

@@ -37,6 +37,9 @@ struct dune_limits {
 	struct dune_limit v[DUNE_KEPT_LIMITS];
 };
 
+/* Makes the mm keep to them: of what Linux asks before memory is mapped. */
+void dune_limits_apply(struct dune_mm *mm, const struct dune_limits *limits);
+
 struct dune_proc {
 	pthread_mutex_t lock;
 	struct dune_sigaction action[DUNE_NSIG + 1];	/* by number */

@@ -74,6 +74,7 @@ static int setup(void **state)
 	memset(&mm, 0, sizeof(mm));
 	pthread_mutex_init(&mm.lock, NULL);
 	mm.vm = &vm;
+	mm.rlimit_stack = RLIM_INFINITY;
 	dune_regions_init(&mm.regions);
 	return 0;
 }
@@ -434,6 +435,11 @@ static void test_stack_limit(void **state)
 	assert_int_equal(load(argv), 0);
 	assert_true(loaded.rsp - mm.stack_low >= 128 << 10);
 	setrlimit(RLIMIT_STACK, &old);
+	unmap_all();
+	/* the program's own goes before the host's */
+	mm.rlimit_stack = 1 << 20;
+	assert_int_equal(load(argv), 0);
+	assert_int_equal(mm.stack_top - mm.stack_low, 1 << 20);
 }
 
 static void test_auxiliary(void **state)
