@@ -42,9 +42,12 @@ int main(void)
 		if (a < USER_END && probe(a, &reads))
 			ESCAPED("store to %#lx", a);
 	}
-	for (a = ARENA_HI; a < USER_END; a += 0x4000000000ul)
-		if (probe(a + 0x1000, a < 0x503000000000ul ? &gate : &reads))
+	for (a = ARENA_HI + PAGE; a < USER_END; a += 0x4000000000ul)
+		if (a != SITES + PAGE &&	/* the mailbox once more */
+		    probe(a, a < 0x503000000000ul ? &gate : &reads))
 			ESCAPED("store to %#lx", a);
+	if (TRY(*(volatile char *)SITES = 0))
+		ESCAPED("store to the entry code");
 	if (reads)
 		ESCAPED("%d loads from outside", reads);
 	contained("loads and stores fault");
