@@ -24,7 +24,7 @@ static dune_addr at(dune_addr base, size_t offset)
 	return (dune_addr) { base.v + offset };
 }
 
-/* An error, or a warning that pixels are wrong: libjpeg tells what. */
+/* libjpeg tells what. */
 static int on_error(struct dune_sandbox *box, void *ctx, dune_addr c)
 {
 	struct worker *w = box_current();
@@ -44,16 +44,7 @@ static int on_error(struct dune_sandbox *box, void *ctx, dune_addr c)
 DUNE_HOST_CALLBACK_VOID(error_callback, "thumbs_jpeg_error", on_error,
 			dune_addr);
 
-static int on_message(struct dune_sandbox *box, void *ctx, dune_addr c,
-		      int level)
-{
-	return level < 0 ? on_error(box, ctx, c) : 0;
-}
-DUNE_HOST_CALLBACK_VOID(message_callback, "thumbs_jpeg_message", on_message,
-			dune_addr, int);
-
 const struct dune_callback *const box_jpeg_error = &error_callback;
-const struct dune_callback *const box_jpeg_message = &message_callback;
 
 /* All rows, through a table of pointers to them, many in one turn. */
 static int scan(struct worker *w, dune_addr c)
@@ -110,7 +101,7 @@ int box_jpeg(struct worker *w)
 	j->err.error_exit =
 		(void *)(uintptr_t)w->callback[C_jpeg_error].v;
 	j->err.emit_message =
-		(void *)(uintptr_t)w->callback[C_jpeg_message].v;
+		(void *)(uintptr_t)w->f[F_in_box_jpeg_message].addr.v;
 	if ((err = CALL(w, jpeg_CreateDecompress, c, JPEG_LIB_VERSION,
 			sizeof(j->c))) ||
 	    (err = CALL(w, jpeg_mem_src, c, w->in, w->im->size)) ||

@@ -35,6 +35,7 @@ extern const char box_glue_start[], box_glue_end[];
 	V(FORMAT_PNG, png_progressive_combine_row, P, P, P) \
 	V(FORMAT_PNG, png_destroy_read_struct, P, P, P) \
 	V(BOX_GLUE, in_box_png_row, P, P, uint32_t, int) \
+	V(BOX_GLUE, in_box_jpeg_message, P, int) \
 	F(FORMAT_JPEG, jpeg_std_error, P, P) \
 	V(FORMAT_JPEG, jpeg_CreateDecompress, P, int, size_t) \
 	V(FORMAT_JPEG, jpeg_mem_src, P, P, unsigned long) \
@@ -66,8 +67,7 @@ enum { BOX_FUNCTIONS(BOX_NUMBER, BOX_NUMBER) F_COUNT };
 /* The host's functions that libraries call, and their addresses in there. */
 #define BOX_CALLBACKS(C) \
 	C(png_error) C(png_warning) C(png_info) C(png_row) C(png_end) \
-	C(jpeg_error) C(jpeg_message) \
-	C(gif_read)
+	C(jpeg_error) C(gif_read)
 #define BOX_CALLBACK(name) extern const struct dune_callback *const box_##name;
 BOX_CALLBACKS(BOX_CALLBACK)
 #define BOX_CALLBACK_NUMBER(name) C_##name,

@@ -4,9 +4,12 @@
  * untrusted as they are: what it does, they could do.
  */
 #include <png.h>
+#include <stdio.h>
+#include <jpeglib.h>
 #include "in-box.h"
 
 void in_box_png_row(png_structp png, png_bytep row, png_uint_32 y, int pass);
+void in_box_jpeg_message(j_common_ptr c, int level);
 
 void in_box_png_row(png_structp png, png_bytep row, png_uint_32 y, int pass)
 {
@@ -16,4 +19,11 @@ void in_box_png_row(png_structp png, png_bytep row, png_uint_32 y, int pass)
 	if (row && y < to->height)
 		png_progressive_combine_row(png, (png_bytep)to->pixels +
 					    y * to->stride, row);
+}
+
+/* A warning that pixels are wrong is an error; what else it has to say is not. */
+void in_box_jpeg_message(j_common_ptr c, int level)
+{
+	if (level < 0)
+		c->err->error_exit(c);
 }
