@@ -64,7 +64,7 @@ int dune_mm_init(struct dune_mm *mm, struct dune_vm *vm, uint64_t limit)
 	dune_regions_init(&mm->regions);
 	mm->vm = vm;
 	mm->limit = limit;
-	mm->rlimit_as = mm->rlimit_stack = UINT64_MAX;
+	mm->rlimit = mm->rlimit_stack = UINT64_MAX;
 	mm->mmap_top = first_top();
 	/*
 	 * A window costs the kernel up to 160 KiB for its slot: a program
@@ -154,7 +154,7 @@ int dune_mm_unmap(struct dune_mm *mm, dune_gva_t start, uint64_t len)
 bool dune_mm_fits(const struct dune_mm *mm, uint64_t more, uint64_t less)
 {
 	uint64_t now = dune_regions_committed(&mm->regions) - less;
-	uint64_t limit = __atomic_load_n(&mm->rlimit_as, __ATOMIC_RELAXED);
+	uint64_t limit = __atomic_load_n(&mm->rlimit, __ATOMIC_RELAXED);
 
 	if (mm->limit && mm->limit < limit)
 		limit = mm->limit;

@@ -25,7 +25,7 @@ struct dune_mm {
 	uint64_t vvar_size;		/* see dune_mm_map_vdso() */
 	uint64_t limit;			/* --mem in bytes, 0: none */
 	/* what the program has set itself, ~0: nothing; without the lock */
-	uint64_t rlimit_as;		/* like `limit`, at once */
+	uint64_t rlimit;		/* like `limit`, at once */
 	uint64_t rlimit_stack;		/* by the loader */
 	uint64_t faults;		/* guest page faults served */
 	/*

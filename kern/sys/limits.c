@@ -1,5 +1,5 @@
 /*
- * Resource limits. Most are the host's own. Three would strike the monitor
+ * Resource limits. Most are the host's own. Four would strike the monitor
  * instead of the guest, so they are kept in the process (and through execve):
  *
  *   RLIMIT_NOFILE  the monitor's descriptors lie above fd_base, which is the
@@ -7,6 +7,7 @@
  *                  made
  *   RLIMIT_AS      the arena alone is 80 TiB of address space; what is limited
  *                  instead is private writable memory, as by --mem
+ *   RLIMIT_DATA    the monitor has private writable memory of its own
  *   RLIMIT_STACK   "unlimited" makes the host kernel put the next monitor's
  *                  mappings where the arena is; the next program's stack is
  *                  made that long
@@ -21,7 +22,7 @@
 /* Which resource each of dune_limits.v is. */
 static const int kept[DUNE_KEPT_LIMITS] = {
 	[DUNE_LIMIT_NOFILE] = RLIMIT_NOFILE, [DUNE_LIMIT_AS] = RLIMIT_AS,
-	[DUNE_LIMIT_STACK] = RLIMIT_STACK,
+	[DUNE_LIMIT_DATA] = RLIMIT_DATA, [DUNE_LIMIT_STACK] = RLIMIT_STACK,
 };
 
 int dune_fd_limit(const struct dune_proc *proc)
@@ -36,15 +37,18 @@ int dune_fd_limit(const struct dune_proc *proc)
 	return soft;
 }
 
+static uint64_t own_limit(const struct dune_limits *l, int i)
+{
+	return l->v[i].set ? l->v[i].cur : RLIM_INFINITY;
+}
+
 void dune_limits_apply(struct dune_mm *mm, const struct dune_limits *l)
 {
-	const struct dune_limit *as = &l->v[DUNE_LIMIT_AS];
-	const struct dune_limit *stack = &l->v[DUNE_LIMIT_STACK];
+	uint64_t as = own_limit(l, DUNE_LIMIT_AS);
+	uint64_t data = own_limit(l, DUNE_LIMIT_DATA);
 
-	__atomic_store_n(&mm->rlimit_as, as->set ? as->cur : RLIM_INFINITY,
-			 __ATOMIC_RELAXED);
-	__atomic_store_n(&mm->rlimit_stack,
-			 stack->set ? stack->cur : RLIM_INFINITY,
+	__atomic_store_n(&mm->rlimit, as < data ? as : data, __ATOMIC_RELAXED);
+	__atomic_store_n(&mm->rlimit_stack, own_limit(l, DUNE_LIMIT_STACK),
 			 __ATOMIC_RELAXED);
 }
 

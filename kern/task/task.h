@@ -31,7 +31,8 @@ struct dune_limit {
 	uint64_t cur, max;
 };
 
-enum { DUNE_LIMIT_NOFILE, DUNE_LIMIT_AS, DUNE_LIMIT_STACK, DUNE_KEPT_LIMITS };
+enum { DUNE_LIMIT_NOFILE, DUNE_LIMIT_AS, DUNE_LIMIT_DATA, DUNE_LIMIT_STACK,
+       DUNE_KEPT_LIMITS };
 
 struct dune_limits {
 	struct dune_limit v[DUNE_KEPT_LIMITS];

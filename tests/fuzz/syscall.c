@@ -241,6 +241,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	policy.trace = true;
 	pthread_mutex_init(&proc.lock, NULL);
 	pthread_mutex_init(&mm.lock, NULL);
+	mm.rlimit = UINT64_MAX;
 	dune_regions_init(&mm.regions);
 	proc.policy = &policy;
 	proc.stats = &stats;

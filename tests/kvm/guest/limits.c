@@ -1,6 +1,6 @@
 /*
- * Limits that a program sets itself: of its address space, at once and after
- * execve, of the stack after execve. They may be raised again.
+ * Limits that a program sets itself: of its address space and its data, at once
+ * and after execve, of the stack after execve. They may be raised again.
  */
 #include <sys/resource.h>
 #include "guest.h"
@@ -75,6 +75,13 @@ static void space_after_exec(void)
 	go("space");
 }
 
+static void data(void)
+{
+	soft(RLIMIT_DATA, 50 * MiB);
+	say("100 MiB %d, 20 MiB %d\n", has(100 * MiB), has(20 * MiB));
+	go("100");
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -92,6 +99,7 @@ int main(int argc, char **argv)
 	say("%s\n", how(in_child(stack_more)));
 	say("%s\n", how(in_child(space_at_once)));
 	say("%s\n", how(in_child(space_after_exec)));
+	say("%s\n", how(in_child(data)));
 	say("here: %d\n", has(300 * MiB));
 	return 0;
 }
