@@ -105,6 +105,27 @@ static long from_guest(char *buf, dune_gva_t start, dune_gva_t end)
 	return dune_copy_in(buf, start, n) ? 0 : (long)n;
 }
 
+/*
+ * The arguments. Where their last byte is not 0, setproctitle(3) has written
+ * over them, and Linux shows one string, which may go on in the environment.
+ */
+static long cmdline(char *buf, const struct dune_mm *mm)
+{
+	dune_gva_t end = mm->arg_end;
+	long n = from_guest(buf, mm->arg_start, end);
+	const char *nul;
+
+	if (n <= 0 || !buf[n - 1])
+		return n;
+	if (mm->env_start == end)
+		end = mm->env_end;
+	if (end > mm->arg_start + DUNE_PAGE_SIZE)
+		end = mm->arg_start + DUNE_PAGE_SIZE;
+	n = from_guest(buf, mm->arg_start, end);
+	nul = n > 0 ? memchr(buf, 0, n) : NULL;
+	return nul ? nul + 1 - buf : n;
+}
+
 /* Size of the address space as the guest made it. */
 static uint64_t mapped(struct dune_mm *mm)
 {
@@ -154,7 +175,7 @@ static long make(struct dune_task *t, const struct dune_procname *n,
 	long ret;
 
 	if (source == CMDLINE)
-		return from_guest(out, mm->arg_start, mm->arg_end);
+		return cmdline(out, mm);
 	if (source == ENVIRON)
 		return from_guest(out, mm->env_start, mm->env_end);
 	if (source == NONE || t->proc->broker < 0 ||

@@ -91,6 +91,11 @@ int main(int argc, char **argv)
 		arguments("parent", getppid());
 		if (!strcmp(argv[2], "rename"))
 			memset(argv[2], 'r', strlen(argv[2]));
+		if (!strcmp(argv[2], "title")) {
+			memset(argv[0], ' ', argv[2] + 6 - argv[0]);
+			strcpy(argv[0], "title");
+			arguments("own", getpid());
+		}
 		CHECK(write(READY, "x", 1) == 1);
 		pause();
 	}
@@ -103,6 +108,11 @@ int main(int argc, char **argv)
 	exec[2] = "rename";
 	executed = child(exec);
 	arguments("renamed", executed);
+	CHECK(kill(executed, SIGKILL) == 0);
+	reap(executed);
+	exec[2] = "title";
+	executed = child(exec);
+	arguments("titled", executed);
 
 	settings("forked", forked);
 	settings("executed", executed);
