@@ -54,13 +54,16 @@ static void report_abort(struct dune_task *t, int pid)
 static long with_info(struct dune_call *c)
 {
 	int at = c->nr == SYS_rt_tgsigqueueinfo ? 3 : 2, sig = c->arg[at - 1];
+	bool fault = sig == SIGSEGV || sig == SIGBUS;
 	siginfo_t info;
 
 	if (!c->arg[at])
 		return dune_forward_call(c);
 	if (dune_copy_in(&info, c->arg[at], sizeof(info)))
 		return -EFAULT;
-	if ((sig == SIGSEGV || sig == SIGBUS) && info.si_code > 0)
+	/* to others, threads among them, the kernel says EPERM */
+	if (fault && info.si_code > 0 && (at == 2 ||
+	    (int)c->arg[1] == dune_own(SYS_gettid)))
 		info.si_code = SI_QUEUE;
 	c->arg[at] = (uintptr_t)&info;
 	return dune_forward_call(c);
