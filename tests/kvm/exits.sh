@@ -60,8 +60,8 @@ fi
 exits "$guest/turns"
 by_proxy=$(sed -n 's/^of these.*: \([0-9]*\) by the proxy.*/\1/p' "$tmp/p.err")
 [ "$n" = unknown ] || n=$(sed -n 's/.* woken \([0-9]*\) times$/\1/p' "$tmp/p.err")
-at_most 'wakings of the proxy by 2000 calls of which half sleep' \
-	$((250 + 11 * ${by_proxy:-0}))
+at_most 'wakings of the proxy by 1000 calls of which half sleep' \
+	$((120 + 11 * ${by_proxy:-0}))
 
 # Who waits costs nothing: hardly an exit more for two seconds more.
 exits sleep 1

@@ -1,10 +1,10 @@
 /*
- * A byte goes to another process and back, 500 times: of four calls two sleep
+ * A byte goes to another process and back, 250 times: of four calls two sleep
  * for the other one. For counting what that wakes.
  */
 #include "guest.h"
 
-#define TURNS 500
+#define TURNS 250
 
 static void hand_back(int from, int to)
 {
