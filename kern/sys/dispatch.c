@@ -87,7 +87,7 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 	bool offence;
 	long ret;
 
-	if (call->nr == DUNE_NR_OWN && own)
+	if (call->nr >= DUNE_NR_OWN && own)
 		return own(task, call);
 	call->row = dune_sys_row(call->nr);
 	/* Counted first: not every call returns. */

@@ -162,9 +162,9 @@ long dune_sys_decide(const struct dune_policy *policy, int fd_base,
 long dune_sys_dispatch(struct dune_task *task, struct dune_call *call);
 
 /*
- * A number that Linux does not have: a call between a monitor's maker and the
- * program it brings along (libdune/sandbox). NULL, as at first: ENOSYS. Before
- * the guest runs.
+ * From this number on Linux has no calls: they are between a monitor's maker
+ * and the program it brings along (libdune/sandbox). NULL, as at first: ENOSYS.
+ * Before the guest runs.
  */
 #define DUNE_NR_OWN 4096
 void dune_sys_own(dune_sys_handler *handler);

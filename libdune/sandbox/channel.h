@@ -29,8 +29,13 @@
 /* How many objects come by descriptors: so many names for them there are. */
 #define DUNE_CH_IMAGES	64
 
-/* kern/sys/sys.h's DUNE_NR_OWN: one argument, a pipe; see save.c. */
+/*
+ * Calls of the runner that Linux does not have: kern/sys/sys.h's DUNE_NR_OWN.
+ * SAVE: a pipe; see save.c. PASS: wakes who sleeps on its first argument, and
+ * sleeps on its second for as long as that is the third; FUTEX_WAIT's result.
+ */
 #define DUNE_CH_SAVE	4096
+#define DUNE_CH_PASS	4097
 
 /* Descriptors of the runner. */
 #define DUNE_CH_FD	3	/* the channel; closed once mapped */

@@ -7,7 +7,7 @@
 #include "libdune/sandbox/image.h"
 
 /*
- * DUNE_NR_OWN of the runner: writes its process to the pipe arg[0]. 0; and 1
+ * DUNE_CH_SAVE of the runner: writes its process to the pipe arg[0]. 0; and 1
  * in the process that is made of it. The only guest thread must have called.
  */
 dune_sys_handler dune_save;

@@ -39,6 +39,7 @@ struct lane {
 	struct dune_ch_slot *slot;
 	uint32_t seq;			/* of the host's latest turn */
 	uint32_t looks;			/* for the next, before it sleeps */
+	bool wake;			/* the host is to be woken then */
 	struct invoke *innermost;	/* the call that runs */
 	bool stop;
 };
@@ -65,6 +66,21 @@ static uint32_t their_seq(const struct lane *l)
 	return __atomic_load_n(&l->slot->to_guest.seq, __ATOMIC_ACQUIRE);
 }
 
+/* Unless the host's turn `next` is there; wakes the host first, if need be. */
+static void sleep_until(struct lane *l, uint32_t next)
+{
+	struct dune_ch_slot *s = l->slot;
+
+	__atomic_store_n(&s->guest_sleeps, 1, __ATOMIC_SEQ_CST);
+	if (l->wake)
+		syscall(DUNE_CH_PASS, &s->to_host.seq, &s->to_guest.seq,
+			l->seq);
+	else if (their_seq(l) != next)
+		futex(&s->to_guest.seq, FUTEX_WAIT, l->seq);
+	__atomic_store_n(&s->guest_sleeps, 0, __ATOMIC_RELAXED);
+	l->wake = false;
+}
+
 /* Until the host's next turn. */
 static const struct dune_ch_msg *wait_turn(struct lane *l)
 {
@@ -72,27 +88,29 @@ static const struct dune_ch_msg *wait_turn(struct lane *l)
 	struct dune_ch_slot *s = l->slot;
 
 	for (i = 0; their_seq(l) != next; i++) {
-		if (i < l->looks) {
+		if (i < l->looks)
 			__builtin_ia32_pause();
-			continue;
-		}
-		__atomic_store_n(&s->guest_sleeps, 1, __ATOMIC_SEQ_CST);
-		if (their_seq(l) != next)
-			futex(&s->to_guest.seq, FUTEX_WAIT, l->seq);
-		__atomic_store_n(&s->guest_sleeps, 0, __ATOMIC_RELAXED);
+		else
+			sleep_until(l, next);
 	}
 	l->seq = next;
 	l->looks = s->to_guest.looks * DUNE_CH_LOOKS;
 	return &s->to_guest;
 }
 
-/* Ours is written: over to the host. */
+/*
+ * Ours is written: over to the host. A thread that is about to sleep wakes it
+ * by the same exit.
+ */
 static void end_turn(struct lane *l)
 {
 	struct dune_ch_slot *s = l->slot;
+	bool asleep;
 
 	__atomic_exchange_n(&s->to_host.seq, l->seq, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&s->host_sleeps, __ATOMIC_RELAXED))
+	asleep = __atomic_load_n(&s->host_sleeps, __ATOMIC_RELAXED);
+	l->wake = asleep && !l->looks && !l->stop;
+	if (asleep && !l->wake)
 		futex(&s->to_host.seq, FUTEX_WAKE, 1);
 }
 

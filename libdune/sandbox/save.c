@@ -22,7 +22,6 @@ _Static_assert(sizeof(struct kvm_regs) ==
 	       sizeof(((struct dune_image_process *)0)->reg), "registers");
 _Static_assert(sizeof(struct dune_sigaction) ==
 	       sizeof(struct dune_image_action), "signals");
-_Static_assert(DUNE_CH_SAVE == DUNE_NR_OWN, "the runner's call");
 _Static_assert(DUNE_NSIG == DUNE_IMAGE_SIGNALS, "signals");
 
 /* ---- what the CPU can ---- */
