@@ -206,7 +206,8 @@ clean:
 		$(B)/tests-fuzz $(B)/*.a $(B)/*.so* \
 		$(B)/exports $(B)/sandbox $(B)/examples $(B)/wedge $(B)/bench \
 		$(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
-		$(B)/dune-thumbs $(B)/dune-xml $(B)/dune-sql $(B)/plughost
+		$(B)/dune-thumbs $(B)/dune-xml $(B)/dune-sql $(B)/plughost \
+		$(B)/thumbs
 
 D	:= '$(DESTDIR)$(PREFIX)'
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))

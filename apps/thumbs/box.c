@@ -218,7 +218,7 @@ static int take_pixels(struct worker *w)
 	return dune_sandbox_copy_out(w->box, px->rgba, w->out, size);
 }
 
-/* The file, into memory of the sandbox's: for one image less than sharing it. */
+/* The file, to memory of the sandbox: for one image less than sharing it. */
 static int give_file(struct worker *w)
 {
 	int err = box_memory(w, ROOM_IN, w->im->size, &w->in);

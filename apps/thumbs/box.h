@@ -91,8 +91,8 @@ struct worker {
 	unsigned int heaps;
 	/* what box_memory() gave; good until the reset */
 	struct { dune_addr at; size_t size; } room[ROOMS];
-	unsigned int images;		/* since the reset, and when it is due */
-	unsigned int most;
+	unsigned int images;		/* since the reset, which is due */
+	unsigned int most;		/* after so many */
 };
 
 /* CALL(w, name, &result, arguments...) */

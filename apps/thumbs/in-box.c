@@ -21,7 +21,7 @@ void in_box_png_row(png_structp png, png_bytep row, png_uint_32 y, int pass)
 					    y * to->stride, row);
 }
 
-/* A warning that pixels are wrong is an error; what else it has to say is not. */
+/* A warning that pixels are wrong is an error; the rest is nobody's. */
 void in_box_jpeg_message(j_common_ptr c, int level)
 {
 	if (level < 0)
