@@ -136,10 +136,12 @@ long dune_sys_tkill(struct dune_task *t, struct dune_call *c)
  */
 static long settings_of(struct dune_task *t, struct dune_call *c, int pid)
 {
+	long signal;
+
 	if (pid <= 0 || own(pid))
 		return dune_forward_call(c);
-	if (!dune_sys_reachable(t, pid) ||
-	    dune_own(SYS_kill, pid, 0) == -EPERM)
+	signal = dune_own(SYS_kill, pid, 0);
+	if (signal != -ESRCH && (signal || !dune_sys_reachable(t, pid)))
 		return dune_violation(c, "settings of another process",
 				      -EPERM);
 	return dune_forward_call(c);
