@@ -70,7 +70,8 @@ long dune_guest_fill(uint64_t va);
 void dune_guest_shootdown(void);
 /* dune_vm_alias() and dune_vm_unwrite(), for a KVM that shadows tables. */
 int dune_guest_alias(void);
-void dune_guest_unwrite(const struct dune_windows *w, bool calls);
+void dune_guest_unwrite(const struct dune_windows *w, uint64_t *list,
+			bool calls);
 /* Guest physical address of va; makes its window if need be. 0, -ENOMEM. */
 int dune_guest_back(uint64_t va, uint64_t *gpa);
 /* This processor: loads CR3 (real value), forgets one page. */

@@ -128,9 +128,11 @@ int dune_guest_alias(void)
 	return dune_guest_cpu()->hcall(DUNE_HC_ALIAS, 0, 0, 0);
 }
 
-void dune_guest_unwrite(const struct dune_windows *w, bool calls)
+void dune_guest_unwrite(const struct dune_windows *w, uint64_t *list,
+			bool calls)
 {
-	dune_guest_cpu()->hcall(DUNE_HC_UNWRITE, (uintptr_t)w, calls, 0);
+	dune_guest_cpu()->hcall(DUNE_HC_UNWRITE, (uintptr_t)w, (uintptr_t)list,
+				calls);
 }
 
 int dune_guest_back(uint64_t va, uint64_t *gpa)

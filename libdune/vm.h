@@ -55,7 +55,8 @@ struct dune_vm_ops {
 				  bool writable, bool shared), void *arg);
 	/* NULL: KVM does not shadow tables. What vm.h says of both. */
 	int (*alias)(void);
-	void (*unwrite)(const struct dune_windows *w, bool calls);
+	void (*unwrite)(const struct dune_windows *w, uint64_t *list,
+			bool calls);
 };
 
 #define DUNE_VMF_SOFT	1	/* ring 0 is emulated: user views */
@@ -147,6 +148,7 @@ struct dune_vms {
 	char *stack_lo, *stack_top;	/* for dune_vm_clone(); the lock held */
 	uint32_t walkers;	/* dune_vm_changed() at work */
 	uint32_t log;		/* vmlog.c: whether its way works */
+	uint64_t *cleared;	/* vmlog.c: a bit a page of physical space */
 	uint64_t view_shared;	/* entry of the shared range in user views */
 	/* the pool */
 	uint64_t free_pages;	/* tag << 32 | page number + 1 */
@@ -339,7 +341,7 @@ struct dune_cleared {
 struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
 					const ptent_t *root);
 /* Clears the entry's bit. False: nothing done, the table is elsewhere. */
-bool dune_cleared_add(struct dune_cleared *c, ptent_t *e);
+bool dune_cleared_add(struct dune_cleared *c, ptent_t *e, int level);
 /*
  * What a flush is for other edits. calls: system calls under way mark theirs
  * again. True: there was something to do, and it was done by a hypercall.

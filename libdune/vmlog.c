@@ -14,6 +14,7 @@
  *
  * That a KVM does all this is tried once, on a page of our own.
  */
+#include "kern/self/percpu.h"
 #include "libdune/vm.h"
 
 #include <stdalign.h>
@@ -35,17 +36,33 @@ static void begin(struct dune_cleared *c)
 	dune_clear_words(&c->windows, sizeof(c->windows) / 8);
 }
 
-bool dune_cleared_add(struct dune_cleared *c, ptent_t *e)
+/* After the clearing: any thread's hypercall may take them from the list. */
+static void list(uint64_t pa, int level)
+{
+	uint64_t page = pa / DUNE_PAGE_SIZE, i;
+
+	if (!level)
+		__atomic_or_fetch(&dune_vms->cleared[page / 64],
+				  1ul << page % 64, __ATOMIC_SEQ_CST);
+	for (i = 0; level && i < 512 / 64; i++)
+		__atomic_store_n(&dune_vms->cleared[page / 64 + i], ~0ul,
+				 __ATOMIC_SEQ_CST);
+}
+
+bool dune_cleared_add(struct dune_cleared *c, ptent_t *e, int level)
 {
 	ptent_t *at = unseen(e), old;
 	uint64_t window;
 
-	if (!at)
+	/* A leaf of 1 GiB is in many windows. */
+	if (!at || level > 1)
 		return false;
 	old = __atomic_fetch_and(at, ~PTE_D, __ATOMIC_SEQ_CST);
 	window = PTE_ADDR(old) >> DUNE_WINDOW_SHIFT;
 	if (window / 64 < DUNE_ARRAY_SIZE(c->windows.bits))
 		c->windows.bits[window / 64] |= 1ul << window % 64;
+	if (window < DUNE_LISTED_WINDOWS)
+		list(dune_leaf_pa(old, level), level);
 	c->any = true;
 	return true;
 }
@@ -65,9 +82,10 @@ static bool works(void)
 		    !(dune_pte_load(e) & PTE_D))
 			return false;
 		begin(&c);
-		if (!dune_cleared_add(&c, e) || dune_pte_load(e) & PTE_D)
+		if (!dune_cleared_add(&c, e, level) ||
+		    dune_pte_load(e) & PTE_D)
 			return false;
-		dune_vms->ops.unwrite(&c.windows, false);
+		dune_vms->ops.unwrite(&c.windows, dune_vms->cleared, false);
 	}
 	page[0] = 1;
 	return dune_pte_load(e) & PTE_D;
@@ -102,6 +120,6 @@ struct dune_cleared *dune_cleared_begin(struct dune_cleared *c,
 bool dune_cleared_end(struct dune_cleared *c, bool calls)
 {
 	if (c->any)
-		dune_vms->ops.unwrite(&c->windows, calls);
+		dune_vms->ops.unwrite(&c->windows, dune_vms->cleared, calls);
 	return c->any;
 }

@@ -53,9 +53,8 @@ static int scan_one(struct dune_walk *w, ptent_t *e, uint64_t va, int level)
 	/* from now on page by page, if there is a table for it */
 	if (level == 1 && s->split && !dune_vm_split_leaf(e, level))
 		return scan_split(w, e, va);
-	/* A leaf of 1 GiB is in many windows. */
-	if (s->clear && !(s->cleared && level < 2 &&
-			  dune_cleared_add(s->cleared, e))) {
+	if (s->clear && !(s->cleared &&
+			  dune_cleared_add(s->cleared, e, level))) {
 		__atomic_and_fetch(e, ~s->which, __ATOMIC_RELAXED);
 		/* As if a right had been taken away. */
 		dune_gather_add(&s->gather, PTE_P | PTE_W | PTE_ADDR(old),

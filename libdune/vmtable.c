@@ -2,6 +2,7 @@
  * Table pages: handing them out, finding them; the lock; the start of it all.
  */
 #include "libdune/vm.h"
+#include "kern/self/percpu.h"
 
 #include <sys/syscall.h>
 
@@ -45,6 +46,8 @@ int dune_vm_attach(const struct dune_vm_setup *setup)
 	s->desc = take(s, &at, pages * sizeof(*s->desc));
 	s->window = take(s, &at, DUNE_VM_WINDOWS * sizeof(*s->window));
 	s->rwindow = take(s, &at, DUNE_VM_RWINDOWS * sizeof(*s->rwindow));
+	s->cleared = take(s, &at, DUNE_LISTED_WINDOWS * DUNE_WINDOW_SIZE /
+			  DUNE_PAGE_SIZE / 8);
 	s->stack_lo = take(s, &at, CLONE_STACK);
 	s->stack_top = s->stack_lo + CLONE_STACK;
 	s->first_table = s->next_table = (at - setup->own) / DUNE_PAGE_SIZE;

@@ -89,13 +89,14 @@ static long flush_all(struct dune_sthread *t)
 	return dune_vm_forget(vm);
 }
 
-static long unwrite(struct dune_vm *vm, uint64_t at)
+static long unwrite(struct dune_vm *vm, uint64_t at, uint64_t list)
 {
 	struct dune_windows w;
 
 	if (dune_copy_in(&w, at, sizeof(w)))
 		return -EFAULT;
-	return dune_vm_unwrite(vm, &w) ? dune_vm_forget(vm) : 0;
+	return dune_vm_unwrite(vm, &w, (uint64_t *)list, DUNE_LISTED_WINDOWS) ?
+	       dune_vm_forget(vm) : 0;
 }
 
 /* What a hypercall answers in rax; LEAVE does not come back. */
@@ -127,8 +128,8 @@ static long serve_hcall(struct dune_sthread *t)
 	case DUNE_HC_ALIAS:
 		return dune_self_alias();
 	case DUNE_HC_UNWRITE:
-		r = unwrite(c->vm, c->u.rdi);
-		if (c->u.rsi)
+		r = unwrite(c->vm, c->u.rdi, c->u.rsi);
+		if (c->u.rdx)
 			dune_dirty_again();
 		return r;
 	case DUNE_HC_POLL:

@@ -61,8 +61,9 @@
 
 #define DUNE_HC_DIRTY		7	/* dirty bits were cleared (dirty.h) */
 #define DUNE_HC_ALIAS		8	/* dune_vm_alias() */
-#define DUNE_HC_UNWRITE		9	/* dune_vm_unwrite(windows); if the
-					 * second is not 0, DIRTY as well */
+#define DUNE_HC_UNWRITE		9	/* dune_vm_unwrite(windows, list); if
+					 * the third is not 0, DIRTY as well */
+#define DUNE_LISTED_WINDOWS	1024
 
 /* The selectors a frame in Dune mode shows; cs & 3 is the privilege level. */
 #define DUNE_SELF_KERN_CS	0x10

@@ -68,17 +68,28 @@ static bool has_window(const struct dune_windows *w, unsigned int index)
 	return w->bits[i / 64] >> i % 64 & 1;
 }
 
+#define WINDOW_WORDS	(DUNE_WINDOW_SIZE / DUNE_PAGE_SIZE / 64)
+
+static uint64_t window_base(const struct dune_vm *vm, unsigned int index)
+{
+	return (uint64_t)vm->window[index] << DUNE_WINDOW_SHIFT;
+}
+
 /* The last window of the user half is cut: KVM takes no more than that. */
+static uint64_t window_size(const struct dune_vm *vm, unsigned int index)
+{
+	uint64_t base = window_base(vm, index);
+
+	return base < DUNE_ARENA_HI && DUNE_WINDOW_SIZE > DUNE_ARENA_HI - base ?
+	       DUNE_ARENA_HI - base : DUNE_WINDOW_SIZE;
+}
+
 static int window_slot(struct dune_vm *vm, unsigned int index)
 {
-	uint64_t base = (uint64_t)vm->window[index] << DUNE_WINDOW_SHIFT;
-	uint64_t size = DUNE_WINDOW_SIZE;
-
-	if (base < DUNE_ARENA_HI && size > DUNE_ARENA_HI - base)
-		size = DUNE_ARENA_HI - base;
 	return set_slot(vm, SLOT_WINDOWS + index, window_gpa(index),
-			(void *)base, size, has_window(&vm->logged, index) ?
-						KVM_MEM_LOG_DIRTY_PAGES : 0);
+			(void *)window_base(vm, index), window_size(vm, index),
+			has_window(&vm->logged, index) ?
+			KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
 /* Where number is, or the empty place where it belongs. */
@@ -160,8 +171,20 @@ int dune_vm_forget(struct dune_vm *vm)
 	return r;
 }
 
+/* With it the log takes rights from the pages it is told, not from all. */
+static void ask_exact_log(struct dune_vm *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
+	};
+
+	vm->exact_log = !ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
 static int alias_slot(struct dune_vm *vm)
 {
+	ask_exact_log(vm);
 	return set_slot(vm, SLOT_ALIAS, DUNE_RING0_ALIAS, vm->ring0,
 			DUNE_RING0_SIZE - DUNE_RING0_ALIAS, 0);
 }
@@ -196,27 +219,54 @@ static int log_window(struct dune_vm *vm, unsigned int index)
 	return r;
 }
 
-/* Takes it from those that have got it since the last time. */
-static int protect_window(struct dune_vm *vm, unsigned int index)
+/* Takes it from those of these that have got it since the last time. */
+static int protect_window(struct dune_vm *vm, unsigned int index,
+			  uint64_t *pages)
 {
-	uint64_t pages[DUNE_WINDOW_SIZE / DUNE_PAGE_SIZE / 64];
-	struct kvm_dirty_log log = {
+	struct kvm_clear_dirty_log clear = {
+		.slot = SLOT_WINDOWS + index, .dirty_bitmap = pages,
+		.num_pages = window_size(vm, index) / DUNE_PAGE_SIZE,
+	};
+	struct kvm_dirty_log all = {
 		.slot = SLOT_WINDOWS + index, .dirty_bitmap = pages,
 	};
+	int r = vm->exact_log ? ioctl(vm->fd, KVM_CLEAR_DIRTY_LOG, &clear) :
+		ioctl(vm->fd, KVM_GET_DIRTY_LOG, &all);
 
-	return ioctl(vm->fd, KVM_GET_DIRTY_LOG, &log) < 0 ? -errno : 0;
+	return r < 0 ? -errno : 0;
 }
 
-int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w)
+/*
+ * The pages of a window, which are in the list no longer: before KVM does
+ * anything, as whoever puts one there has cleared its bit before.
+ */
+static void take_pages(unsigned int index, uint64_t *list, size_t listed,
+		       uint64_t *pages)
 {
+	uint64_t window = window_gpa(index) >> DUNE_WINDOW_SHIFT;
+	unsigned int i;
+
+	memset(pages, 0xff, WINDOW_WORDS * sizeof(*pages));
+	for (i = 0; window < listed && i < WINDOW_WORDS; i++)
+		pages[i] = __atomic_exchange_n(&list[window * WINDOW_WORDS + i],
+					       0, __ATOMIC_SEQ_CST);
+}
+
+int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w,
+		    uint64_t *list, size_t listed)
+{
+	uint64_t pages[WINDOW_WORDS];
 	unsigned int i;
 	int r = 0;
 
 	pthread_mutex_lock(&vm->lock);
-	for (i = 0; !r && i < vm->windows; i++)
-		if (has_window(w, i))
-			r = has_window(&vm->logged, i) ?
-			    protect_window(vm, i) : log_window(vm, i);
+	for (i = 0; !r && i < vm->windows; i++) {
+		if (!has_window(w, i))
+			continue;
+		take_pages(i, list, listed, pages);
+		r = has_window(&vm->logged, i) ?
+		    protect_window(vm, i, pages) : log_window(vm, i);
+	}
 	pthread_mutex_unlock(&vm->lock);
 	return r;
 }

@@ -122,6 +122,7 @@ struct dune_vm {
 	/* hash of window number -> index + 1, open addressing */
 	uint32_t *window_hash;
 	bool alias;			/* dune_vm_alias() */
+	bool exact_log;			/* it can be told of pages */
 	struct dune_windows logged;	/* dune_vm_unwrite() */
 	void *vvar_host;		/* NULL: none */
 	size_t vvar_size;
@@ -203,11 +204,15 @@ int dune_vm_alias(struct dune_vm *vm, uint64_t flags);
 
 /*
  * For the same: no vCPU writes to a page of these windows before KVM has set
- * the dirty bit of its guest entry, also where that was cleared unnoticed. By
+ * the dirty bit of its guest entry, also where that was cleared unnoticed. In
+ * the first `listed` windows of guest physical memory that is owed only for
+ * pages whose bit in list is set: set after its entry's was cleared, by any
+ * thread, and clear when this returns. By
  * KVM's dirty log, which is on for these windows from now on: KVM maps them by
  * 4 KiB then. Thread-safe. On an error dune_vm_forget() does it.
  */
-int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w);
+int dune_vm_unwrite(struct dune_vm *vm, const struct dune_windows *w,
+		    uint64_t *list, size_t listed);
 
 /* Takes a vCPU from the pool or makes one. Thread-safe. */
 int dune_vcpu_get(struct dune_vm *vm, struct dune_vcpu **vcpu);
