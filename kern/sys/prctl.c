@@ -28,8 +28,6 @@ static const struct option {
 } options[] = {
 	{ PR_SET_NAME,		TEXT,	1 },
 	{ PR_GET_NAME,		OUT,	16 },
-	{ PR_SET_PDEATHSIG,	NUMBER,	0 },
-	{ PR_GET_PDEATHSIG,	OUT,	4 },
 	{ PR_GET_KEEPCAPS,	NUMBER,	0 },
 	/* there are none to keep */
 	{ PR_SET_KEEPCAPS,	NUMBER,	0 },
@@ -57,19 +55,43 @@ static const struct option {
  */
 static int dumpable = 1;
 
+/*
+ * What shall end with a supervisor or a plugin's host was given SIGKILL for
+ * its parent's death, and keeps it: what such a program sets is a value only.
+ */
+static long death_signal(struct dune_task *t, struct dune_call *c, bool set)
+{
+	uint64_t v = c->arg[1];
+	int sig = 0;
+
+	dune_own(SYS_prctl, PR_GET_PDEATHSIG, &sig);
+	if (set && v >= DUNE_NSIG + 1)
+		return -EINVAL;
+	if (set) {
+		t->death_signal = v;
+		return sig == SIGKILL ? 0 : dune_forward_call(c);
+	}
+	if (sig == SIGKILL)
+		sig = t->death_signal;
+	return dune_copy_out(v, &sig, sizeof(sig));
+}
+
 long dune_sys_prctl(struct dune_task *t, struct dune_call *c)
 {
 	const struct option *o = NULL;
 	uint64_t v = c->arg[1];
 
-	(void)t;
-	if ((int)c->arg[0] == PR_GET_DUMPABLE)
+	switch ((int)c->arg[0]) {
+	case PR_GET_DUMPABLE:
 		return __atomic_load_n(&dumpable, __ATOMIC_RELAXED);
-	if ((int)c->arg[0] == PR_SET_DUMPABLE) {
+	case PR_SET_DUMPABLE:
 		if (v > 1)
 			return -EINVAL;
 		__atomic_store_n(&dumpable, v, __ATOMIC_RELAXED);
 		return 0;
+	case PR_GET_PDEATHSIG:
+	case PR_SET_PDEATHSIG:
+		return death_signal(t, c, (int)c->arg[0] == PR_SET_PDEATHSIG);
 	}
 	for (size_t i = 0; i < DUNE_ARRAY_SIZE(options) && !o; i++)
 		if (options[i].nr == (int)c->arg[0])

@@ -18,7 +18,6 @@
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/process.h"
-#include "kern/task/remains.h"
 #include "kern/task/signal.h"
 
 /* As the kernel's limit on robust lists that were made circular on purpose. */
@@ -68,13 +67,12 @@ static void robust_death(struct dune_task *t, dune_gva_t word)
 }
 
 /*
- * The end of one thread in a process that lives on, or whose guest memory goes
- * first. The kernel must not walk the guest's list here: it would follow it
- * into the monitor's memory. When the whole process just dies there is nothing
- * left to protect, and the kernel's own walk, which even SIGKILL does not skip,
- * does the right thing.
+ * The end of one thread in a process that lives on. The kernel must not walk
+ * the guest's list here: it would follow it into the monitor's memory. When the
+ * whole process dies there is nothing left to protect, and the kernel's own
+ * walk, which even SIGKILL does not skip, does the right thing.
  */
-void dune_robust_walk(struct dune_task *t)
+static void robust_walk(struct dune_task *t)
 {
 	struct { uint64_t next; int64_t offset; uint64_t pending; } head;
 	uint64_t entry, next;
@@ -99,7 +97,6 @@ void dune_robust_walk(struct dune_task *t)
 void dune_task_exit_group(int status)
 {
 	dune_proc_send_stats(dune_current->proc);
-	dune_remains_leave(dune_current);
 	for (;;)
 		syscall(SYS_exit_group, status);
 }
@@ -177,7 +174,7 @@ long dune_sys_exit(struct dune_task *t, struct dune_call *c)
 		return -DUNE_ERESTART;
 	if (leader)
 		p->leader_status = status;
-	dune_robust_walk(t);
+	robust_walk(t);
 	dune_task_count(t);
 	if (dune_proc_leave(p) == 0)
 		/* what wait(2) sees is the first thread's status */

@@ -25,12 +25,6 @@ void dune_clone_registers(struct dune_vcpu *child, const struct kvm_regs *u,
 void dune_proc_join(struct dune_proc *p);
 unsigned int dune_proc_leave(struct dune_proc *p);
 
-/*
- * Marks the futexes of the thread's robust list as their dead owner's, and
- * takes the list from the host kernel.
- */
-void dune_robust_walk(struct dune_task *t);
-
 /* /proc/PID/cmdline and environ are the program's from here on. */
 void dune_show_arguments(const struct dune_mm *mm);
 

@@ -64,6 +64,7 @@ struct dune_task {
 	pid_t tid;
 	dune_gva_t clear_child_tid;
 	dune_gva_t robust_list;
+	int death_signal;	/* PR_SET_PDEATHSIG as asked for */
 
 	/*
 	 * Signals, see task/signal.h. A new thread's altstack is empty with

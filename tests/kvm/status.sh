@@ -44,8 +44,19 @@ for sig in TERM INT HUP; do
 	run=d
 	expect "SIG$sig to dune-run" ended
 done
+
+# A program cannot choose to outlive it.
+"$dune" "$guest/die" cling </dev/null >"$tmp/d.out" 2>"$tmp/d.err" &
+pid=$!
+until [ -s "$tmp/d.out" ] || [ -s "$tmp/d.err" ]; do
+	usleep 10000 2>/dev/null || sleep 0.01
+done
+kill -9 $pid
+wait $pid 2>/dev/null
+status=killed run=d
+expect 'SIGKILL to dune-run' killed clings
 usleep 200000 2>/dev/null || sleep 0.2
-if ps w 2>/dev/null | grep -v grep | grep -q "$guest/die sleep"; then
+if ps w 2>/dev/null | grep -v grep | grep -q "$guest/die [sc]"; then
 	not_ok 'nothing is left when dune-run is killed'
 	ps w | grep -v grep | grep "$guest/die" | sed 's/^/# /'
 else
