@@ -94,7 +94,8 @@ int box_room(struct worker *w, uint64_t width, uint64_t height)
 
 	if (err)
 		return err;
-	if (w->out.v)
+	/* nor after the end: a decoder that is closed may call as well */
+	if (w->out.v || w->im->pixels.rgba)
 		return image_fail(w->im, -EINVAL, "two headers");
 	w->im->pixels.width = width;
 	w->im->pixels.height = height;

@@ -23,6 +23,9 @@
 #include "kern/task/task.h"
 #include "kern/vm/mailbox.h"
 
+/* Bytes: takes longer than the exit it would save. */
+#define LONG_COPY (1l << 20)
+
 static bool serve(struct dune_task *t, struct dune_call *c, long *ret)
 {
 	*ret = dune_sys_serve(t, c);
@@ -144,10 +147,28 @@ static bool accept_way(struct dune_task *t, struct dune_call *c, long *ret)
 	return nonblocking(c) && serve(t, c, ret);
 }
 
+/*
+ * A signal ends a copy early, but not one that somebody else makes: a long one
+ * is the thread's own. Many ask for more than there is.
+ */
+static bool is_long(int from, uint64_t count)
+{
+	struct stat st;
+
+	return count > (uint64_t)LONG_COPY &&
+	       (dune_own(SYS_fstat, from, &st) || st.st_size > LONG_COPY);
+}
+
+static bool copy_way(struct dune_task *t, struct dune_call *c, long *ret)
+{
+	return !is_long(c->arg[0], c->arg[4]) && file_way(t, c, ret);
+}
+
 /* From a file into what does not wait. */
 static bool sendfile_way(struct dune_task *t, struct dune_call *c, long *ret)
 {
 	return is_file(dune_fdtype(c->arg[1])) &&
+	       !is_long(c->arg[1], c->arg[3]) &&
 	       (is_file(dune_fdtype(c->arg[0])) || nonblocking(c)) &&
 	       serve_write(t, c, ret);
 }
@@ -302,6 +323,7 @@ static dune_sys_way *const ways[] = {
 	[DUNE_PROXY_RECV] = recv_way,
 	[DUNE_PROXY_ACCEPT] = accept_way,
 	[DUNE_PROXY_SENDFILE] = sendfile_way,
+	[DUNE_PROXY_COPY] = copy_way,
 	[DUNE_PROXY_EPOLL] = epoll_way,
 	[DUNE_PROXY_POLL] = poll_way,
 	[DUNE_PROXY_CLOSE] = close_way,

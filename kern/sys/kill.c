@@ -141,7 +141,9 @@ static long settings_of(struct dune_task *t, struct dune_call *c, int pid)
 	if (pid <= 0 || own(pid))
 		return dune_forward_call(c);
 	signal = dune_own(SYS_kill, pid, 0);
-	if (signal != -ESRCH && (signal || !dune_sys_reachable(t, pid)))
+	if (signal == -ESRCH)	/* a new process may get it at any time */
+		return signal;
+	if (signal || !dune_sys_reachable(t, pid))
 		return dune_violation(c, "settings of another process",
 				      -EPERM);
 	return dune_forward_call(c);

@@ -13,9 +13,11 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -223,6 +225,10 @@ long dune_own_call(long nr, uint64_t a0, uint64_t a1, uint64_t a2,
 		return take(1) % 2 ? -ESRCH : 0;
 	case SYS_prlimit64:
 		memset((void *)a3, 0, 16);
+		return 0;
+	case SYS_prctl:
+		assert(a0 == PR_GET_PDEATHSIG);
+		*(int *)a1 = take(1) % 2 ? SIGKILL : 0;
 		return 0;
 	}
 	abort();

@@ -48,12 +48,19 @@ few() { # WHAT, LIMIT
 }
 few getppid 1000
 few memory 4000
+few copies 4000
+an_exit_each() { # WHAT, CALLS
+	if [ "$status" = 0 ] && [ "$n" -ge "$2" ]; then
+		ok "an exit for each $1"
+	else
+		not_ok "an exit for each $1" "status $status, $n exits"
+	fi
+}
 exits --exitless=off "$guest/burst" getppid
-if [ "$status" = 0 ] && [ "$n" -gt 10000 ]; then
-	ok 'an exit for each call without a proxy'
-else
-	not_ok 'an exit for each call without a proxy' "status $status, $n exits"
-fi
+an_exit_each 'call without a proxy' 10000
+# A signal has to find who copies.
+exits --exitless=on "$guest/burst" long
+an_exit_each 'long copy' 100
 
 # Where calls sleep the proxy has nothing to serve. What it is woken in vain
 # grows with the logarithm of the calls, after each waking that did pay.

@@ -1,4 +1,4 @@
-/* 10000 calls in a row, by name: for counting exits. */
+/* 10000 calls in a row (100 long ones), by name: for counting exits. */
 #include "guest.h"
 
 static void identity(bool parent)
@@ -26,12 +26,32 @@ static void memory(void)
 	}
 }
 
+/* Copies of files, small ones and then large ones. */
+static void copies(size_t size, int n)
+{
+	int from = memfd_create("from", 0), to = memfd_create("to", 0);
+
+	CHECK(from >= 0 && to >= 0 && !ftruncate(from, size));
+	while (n--) {
+		loff_t in = 0, out = 0;
+
+		CHECK(syscall(SYS_copy_file_range, from, &in, to, &out,
+			      1ul << 30, 0) == (long)size);
+	}
+	close(from);
+	close(to);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
 	if (!strcmp(what, "memory"))
 		memory();
+	else if (!strcmp(what, "copies"))
+		copies(4096, 10000);
+	else if (!strcmp(what, "long"))
+		copies(2 << 20, 100);
 	else
 		identity(!strcmp(what, "getppid"));
 	say("all the same\n");
