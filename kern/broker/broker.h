@@ -41,7 +41,7 @@ long dune_broker_proc(int broker, const char *name, char *buf, size_t size);
  * lapses. born has no answer.
  */
 int dune_broker_fork(int broker);
-int dune_broker_born(int broker);
+int dune_broker_born(int broker, pid_t parent);
 
 /* Is pid a process of this sandbox? 0 or -EPERM. (kernels without the
  * Landlock signal scope) */
@@ -62,10 +62,17 @@ int dune_broker_create(struct dune_broker **b, const struct dune_policy *p,
 void dune_broker_destroy(struct dune_broker *b);
 /* The sandbox's first processes are children of this one, not the caller's. */
 void dune_broker_parent(struct dune_broker *b, pid_t parent);
-/* Nobody but this process may fork from now on; -1: nobody, 0: all. */
+/*
+ * This process may fork, once, however many there are, and nobody else; -1:
+ * nobody; 0: all, as --procs allows.
+ */
 void dune_broker_forker(struct dune_broker *b, pid_t pid);
-/* fn is told of each new process; from within dune_broker_serve(). */
-void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
+/*
+ * fn is told of each new process, and of whom its monitor says that it is a
+ * fork; from within dune_broker_serve().
+ */
+void dune_broker_on_born(struct dune_broker *b,
+			 void (*fn)(void *ctx, pid_t pid, pid_t parent),
 			 void *ctx);
 /* The first process, just forked by the caller. */
 int dune_broker_adopt(struct dune_broker *b, pid_t pid);
@@ -73,8 +80,6 @@ int dune_broker_adopt(struct dune_broker *b, pid_t pid);
 int dune_broker_fd(const struct dune_broker *b);
 /* Serves what is waiting, never blocks. 1: all clients are gone. */
 int dune_broker_serve(struct dune_broker *b);
-/* Processes alive, as far as they told. */
-unsigned int dune_broker_alive(const struct dune_broker *b);
 /*
  * Kills every process of the sandbox: those known, their children, and the
  * caller's, to whom as subreaper orphans fall; lets none fork from now on. To

@@ -168,9 +168,11 @@ int dune_broker_fork(int broker)
 	return ask(broker, &r, NULL, 0);
 }
 
-int dune_broker_born(int broker)
+int dune_broker_born(int broker, pid_t parent)
 {
-	struct dune_broker_request r = { .op = DUNE_BROKER_BORN };
+	struct dune_broker_request r = {
+		.op = DUNE_BROKER_BORN, .pid = parent,
+	};
 	struct iovec iov = { .iov_base = &r, .iov_len = sizeof(r) };
 
 	return send_request(broker, &iov, 1, -1);

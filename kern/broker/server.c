@@ -22,8 +22,8 @@ struct dune_broker {
 	unsigned int leave;		/* forks allowed, not born yet */
 	uint64_t leave_ns;		/* when the last was */
 	bool ending;
-	pid_t forker;			/* who may fork; 0: all */
-	void (*born)(void *ctx, pid_t pid);
+	pid_t forker;			/* who may fork once; 0: all */
+	void (*born)(void *ctx, pid_t pid, pid_t parent);
 	void *born_ctx;
 	struct dune_stats total;
 	struct {
@@ -100,7 +100,8 @@ void dune_broker_forker(struct dune_broker *b, pid_t pid)
 	b->forker = pid;
 }
 
-void dune_broker_on_born(struct dune_broker *b, void (*fn)(void *ctx, pid_t),
+void dune_broker_on_born(struct dune_broker *b,
+			 void (*fn)(void *ctx, pid_t pid, pid_t parent),
 			 void *ctx)
 {
 	b->born = fn;
@@ -124,11 +125,6 @@ int dune_broker_fd(const struct dune_broker *b)
 	return b->members.epoll;
 }
 
-unsigned int dune_broker_alive(const struct dune_broker *b)
-{
-	return b->members.n;
-}
-
 const struct dune_stats *dune_broker_total(const struct dune_broker *b)
 {
 	return &b->total;
@@ -146,6 +142,10 @@ static long may_fork(struct dune_broker *b, pid_t asker)
 
 	if (b->ending || (b->forker && b->forker != asker))
 		return -EAGAIN;
+	if (b->forker) {
+		b->forker = -1;
+		return 0;
+	}
 	/* forks that failed after leave was given must not count for ever */
 	if (now - b->leave_ns > 1000000000)
 		b->leave = 0;
@@ -211,7 +211,7 @@ static void handle(struct dune_broker *b, size_t len, pid_t asker, int to)
 		if (b->leave)
 			b->leave--;
 		if (b->born && !err)
-			b->born(b->born_ctx, asker);
+			b->born(b->born_ctx, asker, r->pid);
 		return;
 	case DUNE_BROKER_PROC:
 		if (!err)

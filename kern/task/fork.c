@@ -137,7 +137,7 @@ static pid_t fork_with(struct dune_proc *p, int exit_signal)
 long dune_clone_fork(struct dune_task *t, const struct dune_clone *c)
 {
 	struct cpu_state s;
-	pid_t pid;
+	pid_t pid, self = getpid();
 	int err;
 
 	if (save_cpu(t->vcpu, &s) < 0)
@@ -165,7 +165,7 @@ long dune_clone_fork(struct dune_task *t, const struct dune_clone *c)
 			tell_tid(c->child_tid, t->tid);
 		if (t->proc->broker >= 0) {
 			dune_broker_attach(t->proc->broker);
-			dune_broker_born(t->proc->broker);
+			dune_broker_born(t->proc->broker, self);
 		}
 		dune_signal_child(t);
 		return 0;
@@ -194,7 +194,7 @@ static int vfork_main(void *arg)
 	dune_current = t;
 	child_task(t, v->clone);
 	if (t->proc->broker >= 0)
-		dune_broker_born(t->proc->broker);
+		dune_broker_born(t->proc->broker, getppid());
 	if (v->clone->flags & CLONE_CHILD_SETTID)
 		tell_tid(v->clone->child_tid, t->tid);
 	dune_clone_registers(t->vcpu, &v->cpu.u, v->cpu.fs_base,

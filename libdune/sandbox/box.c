@@ -316,6 +316,12 @@ static int start_error(struct dune_box *b)
 	return dune_err(err, "sandbox: %.*s", (int)strcspn(why, "\n"), why);
 }
 
+bool dune_box_refused(const struct dune_box *b)
+{
+	return __atomic_load_n(&b->ch->head.ready, __ATOMIC_ACQUIRE) ==
+	       DUNE_CH_NO_FORK;
+}
+
 int dune_box_ready(struct dune_box *b)
 {
 	const struct timespec second = { .tv_sec = 1 };

@@ -151,7 +151,6 @@ void dune_family_expect(struct dune_family *f, struct dune_box *parent,
 {
 	f->parent = parent;
 	f->pending = b;
-	f->policy->procs = b ? dune_broker_alive(f->broker) + 1 : 1;
 	/* a plugin in another box must not take the leave meant for it */
 	dune_broker_forker(f->broker, parent ? parent->pid : -1);
 }
@@ -166,12 +165,18 @@ static bool is_known(struct dune_family *f, pid_t pid)
 	return false;
 }
 
-/* The broker was told by a new process, whose pid the kernel says. */
-static void born(void *ctx, pid_t pid)
+/*
+ * The broker was told by a new process, whose pid the kernel says. It may be of
+ * a template that was killed meanwhile, and of no use to who waits now.
+ */
+static void born(void *ctx, pid_t pid, pid_t parent)
 {
 	struct dune_family *f = ctx;
 	struct dune_box *b = f->pending;
 	int fd;
+
+	if (b && f->parent->pid != parent)
+		b = NULL;
 
 	if (is_known(f, pid))
 		return;
@@ -304,7 +309,6 @@ int dune_family_create(struct dune_engine *e,
 	}
 	f->engine = e;
 	f->serve.fd = f->report.fd = -1;
-	f->policy->procs = 1;
 	r = dune_box_create(f, o->heap, first);
 	if (r) {
 		dune_family_drop(f);

@@ -167,6 +167,8 @@ struct dune_box {
 int dune_box_create(struct dune_family *f, size_t heap, struct dune_box **out);
 /* Its process, from now on watched. Keeper's thread. */
 int dune_box_watch(struct dune_box *b, pid_t pid, int pidfd);
+/* Did its template say that it could not be forked? The guest's word. */
+bool dune_box_refused(const struct dune_box *b);
 /*
  * Kills, and frees once it has ended. Keeper's thread; the family's last box
  * takes it along.

@@ -67,6 +67,9 @@ static int fork_box(struct dune_engine *e, void *arg)
 	int r;
 
 	(void)e;
+	/* a spare that was refused: found by who wants it */
+	if (t->family->pending && dune_box_refused(t->family->pending))
+		dune_family_expect(t->family, NULL, NULL);
 	if (t->family->pending)
 		return -EBUSY;
 	if (dune_box_dead(t))

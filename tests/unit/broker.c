@@ -157,7 +157,8 @@ static pid_t child_of_sandbox(void)
 
 	if (pid == 0) {
 		alarm(TIMEOUT_MS / 1000);
-		if (dune_broker_attach(client) || dune_broker_born(client))
+		if (dune_broker_attach(client) ||
+		    dune_broker_born(client, getppid()))
 			_exit(1);
 		pause();
 	}
@@ -232,6 +233,34 @@ static void all_may_fork(void **state)
 	policy.procs = 3;
 	dune_broker_forker(broker, 0);
 	passes(check_leave);
+}
+
+#define PARENT 42
+
+static void let_it_fork(void *ctx, pid_t pid, pid_t parent)
+{
+	if (parent == PARENT)
+		dune_broker_forker(ctx, pid);
+}
+
+/* Once each time that it may, were the child never heard of. */
+static int check_one_fork(void)
+{
+	for (int i = 0; i < 3; i++)
+		if (dune_broker_fork(client) != -EAGAIN ||
+		    dune_broker_born(client, PARENT) ||
+		    dune_broker_fork(client))
+			return i + 1;
+	return dune_broker_fork(client) == -EAGAIN ? 0 : 4;
+}
+
+static void one_may_fork_once(void **state)
+{
+	(void)state;
+	policy.procs = 1;
+	dune_broker_on_born(broker, let_it_fork, broker);
+	dune_broker_forker(broker, -1);
+	passes(check_one_fork);
 }
 
 static int check_failed_forks(void)
@@ -450,7 +479,7 @@ static int forker(void)
 			/* some tell, some do not; orphans, too */
 			if (i % 2) {
 				dune_broker_attach(client);
-				dune_broker_born(client);
+				dune_broker_born(client, getppid());
 			}
 			if (fork() > 0 && i % 3)
 				_exit(0);
@@ -461,21 +490,28 @@ static int forker(void)
 	return 0;
 }
 
+static void count(void *ctx, pid_t pid, pid_t parent)
+{
+	(void)pid, (void)parent;
+	++*(int *)ctx;
+}
+
 static int killer(void)
 {
 	struct pollfd p;
-	int status, found = 0;
+	int status, found = 0, told = 0;
 
 	dune_broker_destroy(broker);
 	if (fresh(NULL) || prctl(PR_SET_CHILD_SUBREAPER, 1))
 		return 1;
+	dune_broker_on_born(broker, count, &told);
 	start(forker);
 	p = (struct pollfd){ dune_broker_fd(broker), POLLIN, 0 };
 	for (int i = 0; i < 50; i++) {
 		poll(&p, 1, 2);
 		dune_broker_serve(broker);
 	}
-	if (dune_broker_alive(broker) < 3)
+	if (told < 3)
 		return 2;
 	for (int i = 0; i < 1000; i++) {
 		pid_t pid;
@@ -517,6 +553,7 @@ int main(void)
 		TEST(none_may_fork),
 		TEST(another_may_fork),
 		TEST(all_may_fork),
+		TEST(one_may_fork_once),
 		TEST(failed_forks),
 		TEST(members),
 		TEST(stranger),
