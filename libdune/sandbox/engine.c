@@ -131,8 +131,8 @@ static struct dune_job *next_job(struct dune_engine *e, int *timeout)
 }
 
 /*
- * One event at a time: a box that has ended may be the last of its family, which
- * the next event would be about. Then all jobs, which free as well.
+ * One event at a time: a box that has ended may be the last of its family,
+ * which the next event would be about. Then all jobs, which free as well.
  */
 static void keep(struct dune_engine *e)
 {

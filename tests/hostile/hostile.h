@@ -32,7 +32,7 @@
 /* Where a program's own memory ends and others' may begin; kern/layout.h. */
 #define ARENA_HI	0x500000000000ul
 #define RING0		0x501000000000ul
-#define SITES		0x508000000000ul	/* entry code, then its mailbox */
+#define GATE		0x508000000000ul	/* entry code, then its mailbox */
 #define VVAR		0x502000000000ul
 #define USER_END	0x7ffffffff000ul
 

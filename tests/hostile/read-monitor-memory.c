@@ -43,10 +43,10 @@ int main(void)
 			ESCAPED("store to %#lx", a);
 	}
 	for (a = ARENA_HI + PAGE; a < USER_END; a += 0x4000000000ul)
-		if (a != SITES + PAGE &&	/* the mailbox once more */
+		if (a != GATE + PAGE &&	/* the mailbox once more */
 		    probe(a, a < 0x503000000000ul ? &gate : &reads))
 			ESCAPED("store to %#lx", a);
-	if (TRY(*(volatile char *)SITES = 0))
+	if (TRY(*(volatile char *)GATE = 0))
 		ESCAPED("store to the entry code");
 	if (reads)
 		ESCAPED("%d loads from outside", reads);

@@ -1,7 +1,7 @@
 /*
  * Ends as its argument says: `die exit N`, `die signal N`, `die segv`, or not
- * at all: `die spin`, `die block` (spins with all signals blocked), `die sleep`,
- * `die cling` (sleeps, and does not want to end with its parent).
+ * at all: `die spin`, `die block` (spins with all signals blocked),
+ * `die sleep`, `die cling` (sleeps, and does not want to end with its parent).
  */
 #include "guest.h"
 #include <sys/prctl.h>

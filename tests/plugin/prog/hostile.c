@@ -54,15 +54,18 @@ static void intact(const char *name)
 		}
 }
 
+/* So many calls more of those that go on writing to the channel. */
+#define SCRIBBLES 3000
+
 static const struct {
 	const char *name;
 	int arg;
 	int error;	/* 1: any documented one */
 	int calls;	/* more of them afterwards */
 } attacks[] = {
-	{ "scribble", 0, 1, 3000 },
-	{ "scribble_all", 0, 1, 3000 },
-	{ "answer", 0, 1, 3000 },
+	{ "scribble", 0, 1, SCRIBBLES },
+	{ "scribble_all", 0, 1, SCRIBBLES },
+	{ "answer", 0, 1, SCRIBBLES },
 	{ "unmap_channel", 1, -EFAULT, 0 },
 	{ "protect_channel", 1, -EFAULT, 0 },
 	{ "free_channel", 1, 1, 0 },
@@ -97,9 +100,11 @@ static void attack(size_t n)
 		CHECK(documented(err));
 	else
 		IS(err, attacks[n].error);
-	if (!err && v)
+	/* those can say whatever they like, the result included */
+	if (!err && v && attacks[n].calls != SCRIBBLES) {
 		printf("%s(%d) got %d done\n", name, attacks[n].arg, v);
-	failures += !err && v;
+		failures++;
+	}
 	for (i = 0; i < attacks[n].calls; i++) {
 		err = call_by_name(box, "beyond_arena", 1, &v);
 		if (!documented(err) && err != -ENOENT && err != -EINVAL)
