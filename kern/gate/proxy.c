@@ -55,8 +55,6 @@
 /* A call served is worth so much of the proxy's time, by what exits cost. */
 #define WORTH_SOFT	(100 * US)
 #define WORTH_HARD	(10 * US)
-/* So much less that time is worth where nobody else wants the CPU. */
-#define CHEAP		4
 #define PAUSE_MIN	(2 * MS)
 #define PAUSE_MAX	(1000 * MS)
 /* Declined in a row: something else is going on. */
@@ -84,17 +82,12 @@ static struct gate {
 	struct dune_task task;		/* as whom it makes calls */
 } gate;
 
-static uint64_t read_clock(clockid_t clock)
+static uint64_t now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ul + ts.tv_nsec;
-}
-
-static uint64_t now(void)
-{
-	return read_clock(CLOCK_MONOTONIC);
 }
 
 static struct dune_vcpu *vcpu_of(struct port *p)
@@ -163,8 +156,9 @@ static void open_all(bool open)
 }
 
 /*
- * Time that this thread has run, and how often others took its CPU. The times
- * of getrusage(2) stand still until the thread is next switched away from.
+ * Time that this thread has run, and how often others took its CPU. The time
+ * stands still until the thread is next switched away from: what it takes from
+ * nobody is not counted.
  */
 static uint64_t cpu_time(long *switches)
 {
@@ -173,7 +167,8 @@ static uint64_t cpu_time(long *switches)
 	if (getrusage(RUSAGE_THREAD, &r))
 		memset(&r, 0, sizeof(r));
 	*switches = r.ru_nivcsw;
-	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+	return (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000 * MS +
+	       (r.ru_utime.tv_usec + r.ru_stime.tv_usec) * US;
 }
 
 static uint32_t late(void)
@@ -202,21 +197,18 @@ static struct waking begin(void)
 
 /*
  * Has it not paid so far? Calls that were declined or waited for in vain cost
- * the guest; and others need the CPU if they took it. If not, its time is
- * cheap, but not for nothing.
+ * the guest, and others need the CPU if they took it.
  */
 static bool in_vain(struct waking *w, bool ends)
 {
 	long switches;
 	uint64_t cpu = cpu_time(&switches) - w->cpu;
-	bool wanted = switches != w->switches;
 
 	w->late += late();
 	if (w->declined >= IN_VAIN)
 		return true;
-	if (!wanted && !w->late)
-		return ends && w->served * gate.worth * CHEAP < cpu;
-	return w->served * gate.worth < cpu + w->late * gate.worth;
+	return (ends || w->late || switches != w->switches) &&
+	       w->served * gate.worth < cpu + w->late * gate.worth;
 }
 
 /* Serves while calls keep coming. */

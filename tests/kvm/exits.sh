@@ -62,14 +62,6 @@ an_exit_each 'call without a proxy' 10000
 exits --exitless=on "$guest/burst" long
 an_exit_each 'long copy' 100
 
-# Where calls sleep the proxy has nothing to serve. What it is woken in vain
-# grows with the logarithm of the calls, after each waking that did pay.
-exits "$guest/turns"
-by_proxy=$(sed -n 's/^of these.*: \([0-9]*\) by the proxy.*/\1/p' "$tmp/p.err")
-[ "$n" = unknown ] || n=$(sed -n 's/.* woken \([0-9]*\) times$/\1/p' "$tmp/p.err")
-at_most 'wakings of the proxy by 1000 calls of which half sleep' \
-	$((120 + 11 * ${by_proxy:-0}))
-
 # Who waits costs nothing: hardly an exit more for two seconds more.
 exits sleep 1
 [ "$n" != unknown ] || n=0
