@@ -4,4 +4,5 @@ SRC := $(sort $(wildcard kern/mm/*.c))
 
 all: $(SRC:%.c=$(B)/%.o)
 $(B)/%.o: %.c
-	mkdir -p $(@D) && gcc -std=gnu11 -O2 -g -I. -D_GNU_SOURCE -c -o $@ $<
+	mkdir -p $(@D)
+	gcc -std=gnu11 -O2 -g -I. -Ilibdune/include -D_GNU_SOURCE -c -o $@ $<
