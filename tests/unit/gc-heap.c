@@ -15,37 +15,16 @@
 #include "apps/gc/os.h"
 #include "tests/unit/gc-barrier.h"
 #include "tests/unit/gc-model.h"
-
-static const struct gc_os *const all_os[] = {
-	&gc_os_none, &gc_os_protect, &gc_os_scan,
-};
-#define N_OS	(sizeof(all_os) / sizeof(*all_os))
+#include "tests/unit/gc-os.h"
 
 static struct model model[4];
-static long faults;
 
-static void bad(const char *what, const void *object)
-{
-	if (!faults++)
-		print_error("%p: %s\n", object, what);
-}
-
-/* False: not to be had on this machine. */
 static bool begin(const struct gc_os *os, unsigned int flags)
 {
-	struct gc_options o = {
-		.os = os, .heap_max = 64ul << 20, .nursery = 256ul << 10,
-		.flags = flags, .bad = bad, .paused = barrier_paused,
-	};
-	int r = gc_init(&o);
-
-	faults = 0;
-	if (r == -ENOTSUP && os == &gc_os_scan) {
-		print_message("no PAGEMAP_SCAN here\n");
-		return false;
-	}
-	assert_int_equal(r, 0);
-	return true;
+	return begin_with(os, (struct gc_options){
+		.heap_max = 64ul << 20, .nursery = 256ul << 10,
+		.flags = flags, .paused = barrier_paused,
+	});
 }
 
 static void end(void)

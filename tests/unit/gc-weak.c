@@ -5,36 +5,14 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include "tests/unit/gc-weak.h"
+#include "tests/unit/gc-os.h"
 
-static const struct gc_os *const all_os[] = {
-	&gc_os_none, &gc_os_protect, &gc_os_scan,
-};
-#define N_OS	(sizeof(all_os) / sizeof(*all_os))
-
-static long faults;
-
-static void bad(const char *what, const void *object)
-{
-	if (!faults++)
-		print_error("%p: %s\n", object, what);
-}
-
-/* False: not to be had on this machine. */
 static bool begin(const struct gc_os *os, unsigned int flags)
 {
-	struct gc_options o = {
-		.os = os, .heap_max = 4ul << 20, .nursery = 64ul << 10,
-		.flags = flags | GC_PRECISE_STACKS | GC_VERIFY, .bad = bad,
-	};
-	int r = gc_init(&o);
-
-	faults = 0;
-	if (r == -ENOTSUP && os == &gc_os_scan) {
-		print_message("no PAGEMAP_SCAN here\n");
-		return false;
-	}
-	assert_int_equal(r, 0);
-	return true;
+	return begin_with(os, (struct gc_options){
+		.heap_max = 4ul << 20, .nursery = 64ul << 10,
+		.flags = flags | GC_PRECISE_STACKS | GC_VERIFY,
+	});
 }
 
 static void well(const char *wrong)
