@@ -21,7 +21,7 @@ static const struct {
 	int (*close)(struct worker *w);
 } decoder[FORMATS] = {
 	[FORMAT_PNG] = { "libpng16.so.16", box_png, box_png_close },
-	[FORMAT_JPEG] = { "libjpeg.so.62", box_jpeg, box_jpeg_close },
+	[FORMAT_JPEG] = { "libjpeg.so.62", box_jpeg, NULL },
 	[FORMAT_GIF] = { "libgif.so.7", box_gif, box_gif_close },
 	[FORMAT_WEBP] = { "libwebp.so.7", box_webp, NULL },
 };
@@ -146,7 +146,7 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 	struct dune_sandbox_options options = {
 		.size = sizeof(options), .wall_ns = limits->wall_ns,
 		.memory = limits->memory,
-		/* a JPEG's table of 65500 rows, small things */
+		/* batches of lines, small things */
 		.heap = 1u << 20,
 	};
 	struct pool *pool = calloc(1, sizeof(*pool) +

@@ -35,15 +35,8 @@ extern const char box_glue_start[], box_glue_end[];
 	V(FORMAT_PNG, png_progressive_combine_row, P, P, P) \
 	V(FORMAT_PNG, png_destroy_read_struct, P, P, P) \
 	V(BOX_GLUE, in_box_png_row, P, P, uint32_t, int) \
-	V(BOX_GLUE, in_box_jpeg_message, P, int) \
-	F(FORMAT_JPEG, jpeg_std_error, P, P) \
-	V(FORMAT_JPEG, jpeg_CreateDecompress, P, int, size_t) \
-	V(FORMAT_JPEG, jpeg_mem_src, P, P, unsigned long) \
-	F(FORMAT_JPEG, jpeg_read_header, int, P, int) \
-	F(FORMAT_JPEG, jpeg_start_decompress, int, P) \
-	F(FORMAT_JPEG, jpeg_read_scanlines, unsigned int, P, P, unsigned int) \
-	F(FORMAT_JPEG, jpeg_finish_decompress, int, P) \
-	V(FORMAT_JPEG, jpeg_destroy, P) \
+	F(BOX_GLUE, in_box_jpeg, int, P) \
+	F(BOX_GLUE, in_box_webp, int, P) \
 	F(FORMAT_GIF, DGifOpen, P, P, P, P) \
 	F(FORMAT_GIF, DGifGetRecordType, int, P, P) \
 	F(FORMAT_GIF, DGifGetExtension, int, P, P, P) \
@@ -51,9 +44,7 @@ extern const char box_glue_start[], box_glue_end[];
 	F(FORMAT_GIF, DGifGetImageDesc, int, P) \
 	F(FORMAT_GIF, DGifGetLine, int, P, P, int) \
 	F(FORMAT_GIF, GifErrorString, P, int) \
-	F(FORMAT_GIF, DGifCloseFile, int, P, P) \
-	F(FORMAT_WEBP, WebPGetInfo, int, P, size_t, P, P) \
-	F(FORMAT_WEBP, WebPDecodeRGBAInto, P, P, size_t, P, size_t, int)
+	F(FORMAT_GIF, DGifCloseFile, int, P, P)
 
 #define BOX_WRAP(format, name, ...) DUNE_PLUGIN_CALL(box_##name, __VA_ARGS__)
 #define BOX_WRAP_VOID(format, name, ...) \
@@ -67,7 +58,7 @@ enum { BOX_FUNCTIONS(BOX_NUMBER, BOX_NUMBER) F_COUNT };
 /* The host's functions that libraries call, and their addresses in there. */
 #define BOX_CALLBACKS(C) \
 	C(png_error) C(png_warning) C(png_info) C(png_row) C(png_end) \
-	C(jpeg_error) C(gif_read)
+	C(gif_read)
 #define BOX_CALLBACK(name) extern const struct dune_callback *const box_##name;
 BOX_CALLBACKS(BOX_CALLBACK)
 #define BOX_CALLBACK_NUMBER(name) C_##name,
@@ -116,7 +107,6 @@ int box_says(struct worker *w, const char *who, dune_addr text);
 int box_png(struct worker *w);
 int box_png_close(struct worker *w);
 int box_jpeg(struct worker *w);
-int box_jpeg_close(struct worker *w);
 int box_gif(struct worker *w);
 int box_gif_close(struct worker *w);
 int box_webp(struct worker *w);

@@ -7,11 +7,10 @@
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
-#include <jpeglib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <webp/decode.h>
 #include "thumbs.h"
+#include "whole.h"
 
 /* What a callback of a library needs, and where its errors go. */
 struct reader {
@@ -102,63 +101,6 @@ static int native_png(struct image *im)
 	return err;
 }
 
-/* ---- JPEG ---- */
-
-struct jpeg_state {
-	struct jpeg_error_mgr err;	/* the first */
-	struct reader *r;
-};
-
-static void jpeg_fail(j_common_ptr c)
-{
-	struct jpeg_state *s = (struct jpeg_state *)c->err;
-	char text[JMSG_LENGTH_MAX];
-
-	c->err->format_message(c, text);
-	image_fail(s->r->im, -EBADMSG, "JPEG: %.120s", text);
-	longjmp(s->r->out, 1);
-}
-
-static void jpeg_message(j_common_ptr c, int level)
-{
-	if (level < 0)
-		jpeg_fail(c);
-}
-
-static int native_jpeg(struct image *im)
-{
-	struct reader r = { .im = im };
-	struct jpeg_state state = { .r = &r };
-	struct jpeg_decompress_struct c;
-	volatile int err = -EBADMSG;
-
-	memset(&c, 0, sizeof(c));
-	c.err = jpeg_std_error(&state.err);
-	state.err.error_exit = jpeg_fail;
-	state.err.emit_message = jpeg_message;
-	if (!setjmp(r.out)) {
-		jpeg_create_decompress(&c);
-		jpeg_mem_src(&c, im->data, im->size);
-		jpeg_read_header(&c, TRUE);
-		err = room(im, c.image_width, c.image_height);
-		if (!err) {
-			err = -EBADMSG;
-			c.out_color_space = JCS_EXT_RGBA;
-			jpeg_start_decompress(&c);
-			while (c.output_scanline < c.output_height) {
-				JSAMPROW row = im->pixels.rgba + (size_t)
-					c.output_scanline * c.output_width * 4;
-
-				jpeg_read_scanlines(&c, &row, 1);
-			}
-			jpeg_finish_decompress(&c);
-			err = 0;
-		}
-	}
-	jpeg_destroy_decompress(&c);
-	return err;
-}
-
 /* ---- GIF ---- */
 
 static int gif_read(GifFileType *gif, GifByteType *to, int len)
@@ -236,21 +178,38 @@ static int native_gif(struct image *im)
 	return err;
 }
 
-/* ---- WebP ---- */
+/* ---- JPEG, WebP ---- */
+
+static uint8_t *whole_room(struct whole *w)
+{
+	struct image *im = w->ctx;
+
+	return room(im, w->width, w->height) ? NULL : im->pixels.rgba;
+}
+
+static int native_whole(struct image *im, int (*whole)(struct whole *w),
+			const char *who)
+{
+	char error[WHOLE_TEXT] = "";
+	struct whole w = {
+		.data = im->data, .size = im->size, .room = whole_room,
+		.ctx = im, .error = error,
+	};
+
+	if (!whole(&w))
+		return 0;
+	return im->error[0] ? -EINVAL :
+		image_fail(im, -EBADMSG, "%s: %.120s", who, error);
+}
+
+static int native_jpeg(struct image *im)
+{
+	return native_whole(im, whole_jpeg, "JPEG");
+}
 
 static int native_webp(struct image *im)
 {
-	int w, h, err;
-
-	if (!WebPGetInfo(im->data, im->size, &w, &h))
-		return image_fail(im, -EINVAL, "WebP: header: corrupt");
-	err = room(im, w, h);
-	if (err)
-		return err;
-	if (WebPDecodeRGBAInto(im->data, im->size, im->pixels.rgba,
-			       (size_t)w * h * 4, w * 4))
-		return 0;
-	return image_fail(im, -EINVAL, "WebP: corrupt, truncated or animated");
+	return native_whole(im, whole_webp, "WebP");
 }
 
 int native_decode(struct image *im)

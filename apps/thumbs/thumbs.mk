@@ -6,10 +6,11 @@ THUMBS_O := $(call obj,obj,$(filter-out %/in-box.c,$(wildcard \
 
 # What is loaded beside the libraries, and comes along as data.
 BOX_GLUE := $(B)/thumbs/in-box.so
-$(BOX_GLUE): apps/thumbs/in-box.c apps/thumbs/in-box.h
+$(BOX_GLUE): $(addprefix apps/thumbs/,in-box.c whole.c in-box.h whole.h)
 	@echo "  PLUGIN  $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(WARN) -O2 -shared -fPIC -o $@ $< -lpng16
+	$(Q)$(CC) $(WARN) -O2 -shared -fPIC -o $@ \
+		$(filter %.c,$^) -lpng16 -ljpeg -lwebp
 $(B)/obj/apps/thumbs/glue.o: $(BOX_GLUE)
 $(B)/obj/apps/thumbs/glue.o: CPPFLAGS += -DBOX_GLUE='"$(BOX_GLUE)"'
 

@@ -6,7 +6,7 @@ WASM2C := $(wildcard /usr/share/wabt/wasm2c)
 DECODE_B := $(B)/bench/plugin
 DECODE_C := $(addprefix bench/plugin/,main.c images.c boxes.c processes.c \
 	    bwrap.c kernel.c) $(addprefix apps/thumbs/,box.c box-gif.c \
-	    box-jpeg.c box-png.c box-webp.c image.c native.c)
+	    box-png.c box-whole.c image.c native.c whole.c)
 DECODE_H := $(wildcard bench/plugin/*.h bench/lib/*.h apps/thumbs/*.h)
 
 ifneq ($(and $(WASM2C),$(shell command -v wasm-ld),$(shell command -v $(CLANG))),)
