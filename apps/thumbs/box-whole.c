@@ -13,8 +13,8 @@ static int try(struct worker *w, int function, struct in_box_job *job, int *r)
 {
 	int err;
 
-	job->pixels = w->room[ROOM_OUT].at.v;
-	job->room = w->room[ROOM_OUT].size;
+	job->pixels = w->room[w->pixels].at.v;
+	job->room = w->room[w->pixels].size;
 	err = dune_sandbox_copy_in(w->box, w->state, job, sizeof(*job));
 	if (!err)
 		err = call_job(&w->f[function], r, w->state);

@@ -8,6 +8,8 @@
 
 /* From this size on memory is taken in pages of as much. */
 #define LARGE	(2u << 20)
+/* No less is shared: what grows is touched for the first time again. */
+#define SHARED	(4u << 20)
 
 struct pool {
 	struct dune_engine *engine;
@@ -88,6 +90,42 @@ int box_memory(struct worker *w, int room, size_t size, dune_addr *addr)
 	return err;
 }
 
+static void drop_shared(struct worker *w)
+{
+	/* a reset has unmapped it already */
+	dune_sandbox_unshare(w->box, w->shared);
+	dune_buffer_destroy(w->shared);
+	w->shared = NULL;
+	w->room[ROOM_SHARED].size = 0;
+}
+
+/*
+ * Pixels need not be copied out of memory that both sides see. It has small
+ * pages only, which is dear the first time: for a sandbox that is kept.
+ */
+static int share(struct worker *w, size_t size)
+{
+	size_t room = SHARED;
+	int err;
+
+	if (w->room[ROOM_SHARED].size >= size)
+		return 0;
+	if (w->shared)
+		drop_shared(w);
+	while (room < size)
+		room *= 2;
+	err = dune_buffer_create(w->engine, room, DUNE_SHARE_WRITE,
+				 &w->shared);
+	if (err)
+		return err;
+	err = dune_sandbox_share(w->box, w->shared, &w->room[ROOM_SHARED].at);
+	if (err)
+		drop_shared(w);
+	else
+		w->room[ROOM_SHARED].size = room;
+	return err;
+}
+
 int box_room(struct worker *w, uint64_t width, uint64_t height)
 {
 	int err = image_check_size(w->im, width, height);
@@ -99,7 +137,11 @@ int box_room(struct worker *w, uint64_t width, uint64_t height)
 		return image_fail(w->im, -EINVAL, "two headers");
 	w->im->pixels.width = width;
 	w->im->pixels.height = height;
-	return box_memory(w, ROOM_OUT, width * height * 4, &w->out);
+	if (w->pixels == ROOM_OUT)
+		return box_memory(w, ROOM_OUT, width * height * 4, &w->out);
+	err = share(w, width * height * 4);
+	w->out = w->room[ROOM_SHARED].at;
+	return err;
 }
 
 /* The sandbox of which the others are clones. */
@@ -164,8 +206,11 @@ struct pool *pool_create(unsigned int workers, const struct box_limits *limits,
 	}
 	pool->workers = workers;
 	w->most = limits->images;
-	if (dune_engine_create(&pool->engine) ||
-	    dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))
+	w->pixels = w->most > 1 ? ROOM_SHARED : ROOM_OUT;
+	if (dune_engine_create(&pool->engine))
+		goto fail;
+	w->engine = pool->engine;
+	if (dune_sandbox_create(pool->engine, &options, &w->box) || set_up(w))
 		goto fail;
 	for (unsigned int i = 1; i < workers; i++) {
 		w[i] = w[0];
@@ -213,6 +258,11 @@ static int take_pixels(struct worker *w)
 
 	if (px->rgba)			/* GIF: composed here */
 		return 0;
+	if (w->pixels == ROOM_SHARED) {
+		px->rgba = dune_buffer_pointer(w->shared);
+		px->lent = 1;
+		return 0;
+	}
 	px->rgba = image_memory(size);
 	if (!px->rgba)
 		return image_fail(w->im, -ENOMEM, "out of memory");
@@ -264,5 +314,7 @@ int box_decode(struct worker *w, struct image *im)
 	current = NULL;
 	if (again && !err)
 		err = image_fail(im, again, "reset: %s", dune_errmsg());
+	if (err && im->pixels.lent)
+		image_free(&im->pixels);
 	return err;
 }

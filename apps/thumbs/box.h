@@ -64,8 +64,11 @@ BOX_CALLBACKS(BOX_CALLBACK)
 #define BOX_CALLBACK_NUMBER(name) C_##name,
 enum { BOX_CALLBACKS(BOX_CALLBACK_NUMBER) C_COUNT };
 
-/* Memory of the sandbox's own: the file; pixels, or what becomes pixels. */
-enum { ROOM_IN, ROOM_OUT, ROOMS };
+/*
+ * Memory of the sandbox's own: the file; pixels, or what becomes pixels. And
+ * memory for pixels that the host sees as well.
+ */
+enum { ROOM_IN, ROOM_OUT, ROOM_SHARED, ROOMS };
 
 struct worker {
 	struct dune_sandbox *box;
@@ -82,6 +85,9 @@ struct worker {
 	unsigned int heaps;
 	/* what box_memory() gave; good until the reset */
 	struct { dune_addr at; size_t size; } room[ROOMS];
+	int pixels;			/* the room they go to */
+	struct dune_engine *engine;
+	struct dune_buffer *shared;	/* what is in ROOM_SHARED */
 	unsigned int images;		/* since the reset, which is due */
 	unsigned int most;		/* after so many */
 };

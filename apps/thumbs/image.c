@@ -64,7 +64,18 @@ int image_sniff(struct image *im)
 	return image_fail(im, -ENOEXEC, "not a PNG, JPEG, GIF or WebP image");
 }
 
-/* The average of a rectangle; colours count as much as they are opaque. */
+void image_free(struct pixels *px)
+{
+	if (!px->lent)
+		free(px->rgba);
+	px->rgba = NULL;
+	px->lent = 0;
+}
+
+/*
+ * The average of a rectangle; colours count as much as they are opaque. Pixels
+ * that change meanwhile make another colour, and nothing else.
+ */
 static void average(const struct pixels *px, uint32_t x0, uint32_t x1,
 		    uint32_t y0, uint32_t y1, uint8_t *to)
 {
@@ -89,6 +100,22 @@ static uint32_t at_least_1(uint64_t v)
 	return v ? v : 1;
 }
 
+/* A copy in place of what is lent. */
+static int own(struct pixels *px)
+{
+	size_t size = (size_t)px->width * px->height * 4;
+	uint8_t *copy;
+
+	if (!px->lent)
+		return 0;
+	copy = image_memory(size);
+	if (copy)
+		memcpy(copy, px->rgba, size);
+	image_free(px);
+	px->rgba = copy;
+	return copy ? 0 : -ENOMEM;
+}
+
 int image_scale(struct pixels *px, uint32_t side)
 {
 	uint32_t large = px->width > px->height ? px->width : px->height;
@@ -96,12 +123,14 @@ int image_scale(struct pixels *px, uint32_t side)
 	uint8_t *small;
 
 	if (!side || large <= side)
-		return 0;
+		return own(px);
 	w = at_least_1((uint64_t)px->width * side / large);
 	h = at_least_1((uint64_t)px->height * side / large);
 	small = malloc((size_t)w * h * 4);
-	if (!small)
+	if (!small) {
+		image_free(px);
 		return -ENOMEM;
+	}
 	for (uint32_t y = 0; y < h; y++)
 		for (uint32_t x = 0; x < w; x++)
 			average(px, (uint64_t)x * px->width / w,
@@ -109,8 +138,8 @@ int image_scale(struct pixels *px, uint32_t side)
 				(uint64_t)y * px->height / h,
 				(uint64_t)(y + 1) * px->height / h,
 				small + ((size_t)y * w + x) * 4);
-	free(px->rgba);
-	*px = (struct pixels) { w, h, small };
+	image_free(px);
+	*px = (struct pixels) { .width = w, .height = h, .rgba = small };
 	return 0;
 }
 

@@ -13,7 +13,12 @@
 /* Rows without gaps, four bytes a pixel: red, green, blue, alpha. */
 struct pixels {
 	uint32_t width, height;
-	uint8_t *rgba;			/* of malloc() */
+	uint8_t *rgba;			/* of malloc(), if it is not lent */
+	/*
+	 * The worker's, until its next image; a sandbox sees them as well, and
+	 * they may change at any time.
+	 */
+	int lent;
 };
 
 enum format { FORMAT_PNG, FORMAT_JPEG, FORMAT_GIF, FORMAT_WEBP, FORMATS };
@@ -34,9 +39,14 @@ int image_fail(struct image *im, int err, const char *format, ...)
 int image_check_size(struct image *im, uint64_t width, uint64_t height);
 /* Not cleared, for free(); in large pages where it is large. NULL: none. */
 void *image_memory(size_t size);
+/* Frees pixels, or lets go of those that are lent. */
+void image_free(struct pixels *px);
 /* Finds the format by the first bytes. */
 int image_sniff(struct image *im);
-/* Scales down to at most side x side; side 0 leaves it as it is. */
+/*
+ * Scales down to at most side x side; side 0 leaves it as it is. Then px is
+ * this process's own, and not when it fails.
+ */
 int image_scale(struct pixels *px, uint32_t side);
 
 /* The first frame of a GIF, before its colours are looked up. */
@@ -76,7 +86,7 @@ void pool_destroy(struct pool *pool);
 struct worker *pool_worker(struct pool *pool, unsigned int n);
 /*
  * Decodes in a sandbox that no image before was in, or with limits.images only
- * good ones: who trusts them alike saves the reset.
+ * good ones: who trusts them alike saves the reset, and has the pixels lent.
  */
 int box_decode(struct worker *w, struct image *im);
 

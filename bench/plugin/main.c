@@ -122,7 +122,7 @@ static int64_t once(struct work *w, const struct way *way, struct result *r)
 	if (!err && !w->right)
 		w->right = im.pixels.rgba;	/* the native one */
 	else
-		free(im.pixels.rgba);
+		image_free(&im.pixels);
 	return took;
 }
 
