@@ -1,12 +1,25 @@
-/* Options from a table, by getopt_long(3). */
+/* Options from a table, by getopt_long(3); messages. */
 #include "apps/options.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { EXIT_USAGE = 2, OPTIONS_MAX = 16, FIRST = 256 };
+
+void app_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
 
 static unsigned long number(const struct app_option *o, const char *text)
 {
@@ -17,8 +30,8 @@ static unsigned long number(const struct app_option *o, const char *text)
 	n = strtoul(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || n < o->least ||
 	    n > APP_NUMBER_MAX) {
-		fprintf(stderr, "--%s: %s: a number from %lu to %lu is "
-			"wanted\n", o->name, text, o->least, APP_NUMBER_MAX);
+		app_say("--%s: %s: a number from %lu to %lu is wanted",
+			o->name, text, o->least, APP_NUMBER_MAX);
 		exit(EXIT_USAGE);
 	}
 	return n;
@@ -39,7 +52,7 @@ static void say(const char *name, const char *text)
 {
 	printf("%s%s", name, text);
 	if (fflush(stdout) || ferror(stdout)) {
-		perror("standard output");
+		app_say("standard output: %s", strerror(errno));
 		exit(EXIT_USAGE);
 	}
 	exit(0);
@@ -82,7 +95,9 @@ int app_options(int argc, char **argv, const struct app_option *table,
 	}
 	n = argc - optind;
 	if (c >= 0 || n < least || n > most) {
-		fputs(usage, stderr);
+		fprintf(stderr, "%.*s\nMore: %s --help\n",
+			(int)strcspn(usage, "\n"), usage,
+			program_invocation_short_name);
 		exit(EXIT_USAGE);
 	}
 	return optind;

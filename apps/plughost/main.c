@@ -19,7 +19,7 @@ enum { EXIT_LINES = 1, EXIT_PLUGIN = 3, EXIT_IO = 4 };
 
 static const char usage[] =
 "usage: dune-plughost [options] PLUGIN.so [ARGUMENT] <INPUT >OUTPUT\n"
-"Runs a plugin (apps/plughost/plugin.h) over lines, in a sandbox.\n"
+"Runs a plugin (written to <dune/plughost.h>) over lines, in a sandbox.\n"
 "  -t, --time MS      time that the plugin may take for a line (1000)\n"
 "  -m, --memory MIB   memory that it may use (256)\n"
 "  -v, --verbose      when it fails: registers, stack, system calls\n"
@@ -38,7 +38,7 @@ struct host {
 	struct dune_function version, start, line, end;
 	dune_addr text;			/* where lines go: LINE_BYTES */
 	char *copy;			/* of what it prints */
-	int verbose;
+	int verbose, started;
 };
 
 static int print(struct dune_sandbox *box, void *ctx, dune_addr text,
@@ -68,16 +68,20 @@ static void complain(const struct host *h, const char *what, int err)
 	struct dune_report r = { .size = sizeof(r) };
 
 	if (err > 0) {
-		fprintf(stderr, "%s: the plugin returned an error\n", what);
+		app_say("%s: the plugin returned an error", what);
 		return;
 	}
 	if (!h->box || dune_sandbox_report(h->box, &r) || !r.cause) {
-		fprintf(stderr, "%s: %s\n", what, err == -EMSGSIZE ?
-			"more than a megabyte printed at once" : dune_errmsg());
+		if (err == -EMSGSIZE)
+			app_say("%s: more than a megabyte printed at once",
+				what);
+		else if (h->started)
+			app_say("%s: %s", what, dune_errmsg());
+		else	/* which names what could not be had */
+			app_say("%s", dune_errmsg());
 		return;
 	}
-	fprintf(stderr, "%s: the plugin ended by %s\n", what,
-		dune_cause_name(r.cause));
+	app_say("%s: the plugin ended by %s", what, dune_cause_name(r.cause));
 	if (h->verbose)
 		fputs(r.text, stderr);
 }
@@ -139,7 +143,7 @@ static int run(struct host *h)
 {
 	char *line = NULL, where[32];
 	size_t room = 0;
-	int status = 0, err, r = 0;
+	int status = 0, err, r = 0, cause;
 	ssize_t len;
 
 	for (unsigned long n = 1; (len = getline(&line, &room, stdin)) >= 0;
@@ -148,7 +152,7 @@ static int run(struct host *h)
 			len--;
 		snprintf(where, sizeof(where), "line %lu", n);
 		if ((size_t)len >= LINE_BYTES) {
-			fprintf(stderr, "%s: longer than a megabyte\n", where);
+			app_say("%s: longer than a megabyte", where);
 			status = EXIT_LINES;
 			continue;
 		}
@@ -165,6 +169,7 @@ static int run(struct host *h)
 			return EXIT_PLUGIN;
 		}
 	}
+	cause = errno;		/* of ferror(), if it says so below */
 	free(line);
 	if (!ferror(stdout)) {
 		err = call_end(&h->end, &r);
@@ -174,8 +179,13 @@ static int run(struct host *h)
 			status = EXIT_LINES;
 		}
 	}
-	if (ferror(stdin) || ferror(stdout) || fflush(stdout)) {
-		fprintf(stderr, "input or output: %s\n", strerror(errno));
+	if (ferror(stdin) || ferror(stdout)) {
+		app_say("standard %s: %s", ferror(stdin) ? "input" : "output",
+			strerror(cause));
+		return EXIT_IO;
+	}
+	if (fflush(stdout)) {
+		app_say("standard output: %s", strerror(errno));
 		return EXIT_IO;
 	}
 	return status;
@@ -202,24 +212,23 @@ int main(int argc, char **argv)
 	int err, status;
 
 	if (strlen(arg) >= LINE_BYTES) {
-		fprintf(stderr, "argument: longer than a megabyte\n");
+		app_say("ARGUMENT: longer than a megabyte");
 		return EXIT_PLUGIN;
 	}
 	/* the sandbox may read this file, and none beside it */
 	if (!realpath(argv[operand], path)) {
-		fprintf(stderr, "%s: %s\n", argv[operand], strerror(errno));
+		app_say("%s: %s", argv[operand], strerror(errno));
 		return EXIT_PLUGIN;
 	}
 	/* a line of the policy: what came after it would be one, too */
 	if (strchr(path, '\n')) {
-		fprintf(stderr, "%s: a line's end in its path\n",
-			argv[operand]);
+		app_say("%s: a line's end in its path", argv[operand]);
 		return EXIT_PLUGIN;
 	}
 	snprintf(rule, sizeof(rule), "ro %s\n", path);
 	h.copy = malloc(LINE_BYTES);
 	if (!h.copy) {
-		fprintf(stderr, "out of memory\n");
+		app_say("out of memory");
 		return EXIT_PLUGIN;
 	}
 	failed = load(&h, path, arg, &options, &err);
@@ -227,6 +236,7 @@ int main(int argc, char **argv)
 		complain(&h, failed, err);
 		status = EXIT_PLUGIN;
 	} else {
+		h.started = 1;
 		status = run(&h);
 	}
 	dune_engine_destroy(h.engine);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <dune/sandbox.h>
 #include "apps/options.h"
@@ -185,24 +186,42 @@ static int run_all(const char *database, const char *sql, size_t len,
 
 /* ---- on this side ---- */
 
+/* A regular file, made if it is not there. */
+static int make_file(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		app_say("%s: %s", name, strerror(errno));
+		return -1;
+	}
+	close(fd);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	app_say("%s: not a regular file", name);
+	return -1;
+}
+
 /* Both files have to be there for the policy to name them. */
 static int make_files(const char *name, char database[PATH_MAX])
 {
 	char journal[PATH_MAX + 16];
-	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 
-	if (fd < 0 || !realpath(name, database))
-		return -errno;
-	close(fd);
+	if (make_file(name))
+		return -1;
+	if (!realpath(name, database)) {
+		app_say("%s: %s", name, strerror(errno));
+		return -1;
+	}
 	/* a line of the policy each; room for the journal's name */
-	if (strpbrk(database, "\n#") || strlen(database) > PATH_MAX - 16)
-		return -EINVAL;
+	if (strpbrk(database, "\n#") || strlen(database) > PATH_MAX - 16) {
+		app_say("%s: a shorter path without # and lines' ends is "
+			"wanted", database);
+		return -1;
+	}
 	snprintf(journal, sizeof(journal), "%s-journal", database);
-	fd = open(journal, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	return make_file(journal);
 }
 
 static const char *why(int err)
@@ -233,22 +252,20 @@ int main(int argc, char **argv)
 
 	len = fread(sql, 1, sizeof(sql), stdin);
 	if (ferror(stdin) || len == sizeof(sql)) {
-		fprintf(stderr, "standard input: %s\n", len == sizeof(sql) ?
+		app_say("standard input: %s", len == sizeof(sql) ?
 			"more than 16 MiB of SQL" : strerror(errno));
 		return EXIT_FILE;
 	}
-	err = make_files(name, database);
-	if (err) {
-		fprintf(stderr, "%s: %s\n", name, strerror(-err));
+	if (make_files(name, database))
 		return EXIT_FILE;
-	}
 	err = run_all(database, sql, len, ms * 1000000);
-	if (err)
-		fprintf(stderr, "%s: %s\n", box.no_sqlite ? "sandbox" : name,
-			why(err));
+	if (box.no_sqlite)
+		app_say("%s", why(err));
+	else if (err)
+		app_say("%s: %s", name, why(err));
 	dune_engine_destroy(box.engine);
 	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "standard output: %s\n", strerror(errno));
+		app_say("standard output: %s", strerror(errno));
 		return EXIT_FILE;
 	}
 	if (box.no_sqlite)

@@ -27,10 +27,10 @@ static const char usage[] =
 "  -j, --jobs N       images at once (one a processor)\n"
 "  -t, --time MS      time that a decoder may take for a step (20000)\n"
 "  -m, --memory MIB   memory that a decoder may use (1024)\n"
-"  -r, --reset N      a clean sandbox after every N images (1): images that may see\n"
-"                     each other decode faster together\n"
-"      --decoders DIR take libraries from DIR where it has them: newer or patched\n"
-"                     decoders than the system's\n"
+"  -r, --reset N      a clean sandbox after every N images (1): images that may\n"
+"                     see each other decode faster together\n"
+"      --decoders DIR take libraries from DIR where it has them: newer or\n"
+"                     patched decoders than the system's\n"
 "      --native       decode in this process, without a sandbox: for trusted\n"
 "                     images and for comparison\n"
 "  -q, --quiet        no progress\n"
@@ -220,7 +220,7 @@ static int report(const struct task *t)
 	snprintf(path, sizeof(path), "%s/index.html", t->out);
 	err = sheet_write(path, t->v, t->n);
 	if (err) {
-		fprintf(stderr, "%s: %s\n", path, strerror(-err));
+		app_say("%s: %s", path, strerror(-err));
 		return EXIT_SETUP;
 	}
 	return status;
@@ -230,14 +230,19 @@ static int report(const struct task *t)
 static const char *folder(const char *name)
 {
 	static char path[PATH_MAX];
+	struct stat st;
 
-	if (!realpath(name, path)) {
-		fprintf(stderr, "%s: %s\n", name, strerror(errno));
+	if (!realpath(name, path) || stat(path, &st)) {
+		app_say("%s: %s", name, strerror(errno));
+		exit(EXIT_SETUP);
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		app_say("%s: %s", name, strerror(ENOTDIR));
 		exit(EXIT_SETUP);
 	}
 	if (strpbrk(path, " \t\r\n:;")) {
-		fprintf(stderr, "%s: a name without spaces, colons and "
-			"semicolons is wanted\n", path);
+		app_say("%s: a name without spaces, colons and semicolons is "
+			"wanted", path);
 		exit(EXIT_SETUP);
 	}
 	return path;
@@ -262,12 +267,12 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 	int err = list(t);
 
 	if (err) {
-		fprintf(stderr, "%s: %s\n", t->in, strerror(-err));
+		app_say("%s: %s", t->in, strerror(-err));
 		return EXIT_SETUP;
 	}
 	err = make_folder(t->out);
 	if (err) {
-		fprintf(stderr, "%s: %s\n", t->out, strerror(-err));
+		app_say("%s: %s", t->out, strerror(-err));
 		return EXIT_SETUP;
 	}
 	if (jobs > t->n)
@@ -275,7 +280,7 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 	if (!native) {
 		pool = pool_create(jobs, limits, decoders);
 		if (!pool) {
-			fprintf(stderr, "sandbox: %s\n", dune_errmsg());
+			app_say("%s", dune_errmsg());
 			return EXIT_SETUP;
 		}
 	}
@@ -283,7 +288,7 @@ static int thumbs(struct task *t, int native, unsigned long jobs,
 	if (pool)
 		pool_destroy(pool);
 	if (err) {
-		fprintf(stderr, "threads: %s\n", strerror(-err));
+		app_say("threads: %s", strerror(-err));
 		return EXIT_SETUP;
 	}
 	return report(t);

@@ -37,21 +37,26 @@ int main(int argc, char **argv)
 		name = argv[operand];
 		in = fopen(name, "re");
 		if (!in) {
-			fprintf(stderr, "%s: %s\n", name, strerror(errno));
+			app_say("%s: %s", name, strerror(errno));
 			return EXIT_FILE;
 		}
 	}
 	outline.out = stdout;
 	err = native ? native_parse(&outline, in) :
 		box_parse(&outline, in, ms * 1000000);
-	if (ferror(in) || ferror(stdout) || fflush(stdout)) {
-		fprintf(stderr, "%s: input or output error\n", name);
+	if (ferror(in)) {
+		app_say("%s: cannot be read", name);
+		return EXIT_FILE;
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		app_say("standard output: cannot be written");
+		return EXIT_FILE;
+	}
+	if (outline.no_parser) {
+		app_say("%s", outline.error);
 		return EXIT_FILE;
 	}
 	if (err)
-		fprintf(stderr, "%s: %s\n", outline.no_parser ? "sandbox" :
-			name, outline.error);
-	if (outline.no_parser)
-		return EXIT_FILE;
+		app_say("%s: %s", name, outline.error);
 	return err ? EXIT_DOCUMENT : 0;
 }

@@ -54,25 +54,25 @@ int dune_kvm_open(void)
 	unsigned int i;
 	int err = errno;
 
-	if (fd < 0 && err == EACCES)
-		return dune_err(-err, "/dev/kvm: permission denied: add your "
-				"user to its group (usermod -aG kvm USER)");
+	if (fd < 0 && (err == EACCES || err == EPERM))
+		return dune_err(-EACCES, "/dev/kvm: permission denied; join "
+				"its group (usermod -aG kvm USER): dune-check "
+				"says more");
 	if (fd < 0)
-		return dune_err(-err, "/dev/kvm: %s: load the module kvm_amd "
-				"or kvm_intel, or turn on virtualization in "
-				"the firmware or the cloud's settings",
-				strerror(err));
+		return dune_err(-err, "/dev/kvm: %s; load kvm_amd or "
+				"kvm_intel, or turn on virtualization: "
+				"dune-check says more", strerror(err));
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
 		close(fd);
 		return dune_err(-ENOTSUP, "/dev/kvm: not KVM's API version "
-				"%d", KVM_API_VERSION);
+				"%d; dune-check says more", KVM_API_VERSION);
 	}
 	for (i = 0; i < DUNE_ARRAY_SIZE(needed); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
 			continue;
 		close(fd);
 		return dune_err(-ENOTSUP, "/dev/kvm: this kernel's KVM has no "
-				"%s: use Linux 5.10 or newer",
+				"%s; use Linux 5.10 or newer",
 				needed[i].name);
 	}
 	return fd;

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "kern/err.h"
+#include "kern/vm/vm.h"
 
 int dune_memfd(const char *name, size_t size, unsigned int seals)
 {
@@ -236,20 +237,15 @@ static int start_keeper(struct dune_engine *e)
 
 /* ---- the calls ---- */
 
-/* That there is one and it may be opened; the rest is found out by monitors. */
+/* Told here, and not by each sandbox's monitor. */
 static int check_kvm(void)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int fd = dune_kvm_open();
 
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (errno == EACCES || errno == EPERM)
-		return dune_err(-EACCES, "/dev/kvm: permission denied; join "
-				"the group kvm");
-	return dune_err(-ENOENT, "/dev/kvm: %s; load kvm_intel or kvm_amd, or "
-			"enable virtualization", strerror(errno));
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 static void close_all(struct dune_engine *e)

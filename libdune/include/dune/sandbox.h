@@ -74,8 +74,8 @@ struct dune_buffer;
 
 /*
  * Starts the thread that watches sandboxes (all signals blocked; SIGCHLD of
- * the program is not touched). -ENOENT, -EACCES: /dev/kvm, see dune.h;
- * -ENOMEM, -EMFILE, -ENOSYS (Linux before 5.4).
+ * the program is not touched). -ENOENT, -EACCES, -ENOTSUP: /dev/kvm, see
+ * dune.h; -ENOMEM, -EMFILE, -ENOSYS (Linux before 5.4).
  */
 DUNE_API int dune_engine_create(struct dune_engine **engine);
 /* Ends and frees all of its sandboxes and buffers. NULL is fine. */
