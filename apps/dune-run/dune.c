@@ -18,7 +18,7 @@
 #define MAX_SCRIPTS	5
 
 static const char help[] =
-"dune-run --dune [--] PROGRAM [ARG...]\n"
+"usage: dune-run --dune [--] PROGRAM [ARG...]\n"
 "Runs a dynamically linked program in Dune mode, and what it executes: it\n"
 "goes on in ring 0 of a virtual machine of its process's own, with its files,\n"
 "descriptors and rights as they are. This is no sandbox.\n"

@@ -31,33 +31,40 @@
 /* Which of 0, 1, 2 the caller had closed. */
 static bool was_closed[3];
 
+/* It fails where a filter around us does not know it: always, or never. */
 static int close_between(unsigned int first, unsigned int last)
 {
 	return syscall(SYS_close_range, first, last, 0);
 }
 
 /* Closes [first, last] but what --fd names. */
-static void close_others(const struct dune_policy *p, unsigned int first,
-			 unsigned int last)
+static int close_others(const struct dune_policy *p, unsigned int first,
+			unsigned int last)
 {
 	for (unsigned int fd = first; fd < DUNE_POLICY_FDS; fd++) {
 		if (!p->keep_fds[fd])
 			continue;
-		if (fd > first)
-			close_between(first, fd - 1);
+		if (fd > first && close_between(first, fd - 1))
+			return -errno;
 		first = fd + 1;
 	}
-	if (first <= last)
-		close_between(first, last);
+	return first <= last && close_between(first, last) ? -errno : 0;
 }
 
 int dune_fds_clean(const struct dune_policy *p)
 {
+	int err;
+
 	for (int fd = 0; fd < DUNE_POLICY_FDS; fd++)
 		if (p->keep_fds[fd] && fcntl(fd, F_GETFD) < 0)
 			return dune_err(-EBADF, "--fd %d: not open; open it "
 					"first, as in %d<FILE", fd, fd);
-	close_others(p, 3, ~0u);
+	err = close_others(p, 3, ~0u);
+	/* what is open here would be open in the sandbox */
+	if (err)
+		return dune_err(err, "close_range: %s; allow it in the seccomp "
+				"filter that dune-run runs in",
+				strerror(-err));
 	/* so that what we open does not become the program's input */
 	for (int fd = 0; fd < 3; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0)

@@ -10,6 +10,9 @@
 #include <unistd.h>
 #include "kern/err.h"
 
+/* A little more than it takes. */
+#define STACK_MIN (128 << 10)
+
 /* The policy alone is some 40 KiB: not on the stack. */
 static struct dune_run run;
 
@@ -81,6 +84,18 @@ static void find_kind(void)
 	check(err);
 }
 
+/* Processes are known by their numbers there: are they those of kill(2)? */
+static void check_proc(void)
+{
+	char self[16] = "";
+
+	if (readlink("/proc/self", self, sizeof(self) - 1) > 0 &&
+	    atoi(self) != getpid())
+		check(dune_err(-ESRCH, "/proc: shows the processes of another "
+			       "PID namespace; mount this one's (unshare "
+			       "--mount-proc)"));
+}
+
 static void prepare_machine(void)
 {
 	struct dune_state *s = &run.state;
@@ -96,6 +111,7 @@ static void prepare_machine(void)
 		check(dune_err(-errno, "/proc/self/exe: %s; mount /proc",
 			       strerror(errno)));
 	s->self_fd = take_internal(fd);
+	check_proc();
 	/* ours even when the program turns its standard error elsewhere */
 	if (p->trace_fd >= 0)
 		p->trace_fd = take_internal(p->trace_fd);
@@ -120,13 +136,20 @@ static void say_what_runs(void)
 
 /*
  * Where the stack is unlimited the kernel lays a process out from the bottom
- * up, over the addresses that are the program's: once more, with a limit.
+ * up, over the addresses that are the program's: once more, with a limit. A
+ * monitor's own stack has the limit, too.
  */
 static void limit_stack(char **argv)
 {
 	struct rlimit r;
 
-	if (getrlimit(RLIMIT_STACK, &r) || r.rlim_cur != RLIM_INFINITY)
+	if (getrlimit(RLIMIT_STACK, &r))
+		return;
+	if (r.rlim_cur < STACK_MIN)
+		check(dune_err(-EINVAL, "limit of the stack: %lu KiB is too "
+			       "low; ulimit -s 256 or more",
+			       (unsigned long)r.rlim_cur >> 10));
+	if (r.rlim_cur != RLIM_INFINITY)
 		return;
 	r.rlim_cur = 8ul << 20;
 	if (setrlimit(RLIMIT_STACK, &r) == 0)

@@ -15,8 +15,10 @@
 #define POLICY_FILE_MAX (1 << 20)
 
 static const char help[] =
-"dune-run [options] [--] PROGRAM [ARG...]\n"
-"Runs a Linux program as untrusted code in a KVM virtual machine of its own.\n"
+"usage: dune-run [options] [--] PROGRAM [ARG...]\n"
+"       dune-run --dune [--] PROGRAM [ARG...]\n"
+"Runs a Linux program as untrusted code in a KVM virtual machine of its own;\n"
+"with --dune as trusted code in ring 0 of one: dune-run --dune --help.\n"
 "\n"
 "What it may do (by default: read itself and its libraries, use descriptors\n"
 "0, 1 and 2):\n"
@@ -79,12 +81,23 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
+static const char letters[] = "+:hvV";
 
 static void bad_option(const char *option, const char *cause)
 {
 	dune_err(-EINVAL, "%s: %s; dune-run --help lists the options", option,
 		 cause);
 	dune_fail(DUNE_EXIT_OURS);
+}
+
+static void unknown_option(const char *arg)
+{
+	char letter[] = { '-', optopt, '\0' };
+
+	if (optopt && !strchr(letters, optopt))
+		bad_option(letter, "unknown option");
+	bad_option(arg, "unknown or ambiguous option, or one that takes no "
+		   "argument");
 }
 
 static void set(struct dune_policy *p, const char *name, const char *arg)
@@ -150,7 +163,7 @@ void dune_options(struct dune_run *run, int argc, char **argv)
 
 	opterr = 0;
 	while (index = -1,
-	       (opt = getopt_long(argc, argv, "+:hvV", options, &index)) >= 0)
+	       (opt = getopt_long(argc, argv, letters, options, &index)) >= 0)
 		switch (opt) {
 		case 0:
 			set(p, options[index].name, optarg);
@@ -171,8 +184,7 @@ void dune_options(struct dune_run *run, int argc, char **argv)
 			bad_option(argv[optind - 1], "needs an argument");
 			break;
 		default:
-			bad_option(argv[optind - 1], "unknown or ambiguous "
-				   "option, or one that takes no argument");
+			unknown_option(argv[optind - 1]);
 		}
 	if (optind == argc)
 		bad_option("PROGRAM", "not given");

@@ -91,6 +91,7 @@ static const char *get_path(char *const *envp)
 
 static int search(const char *name, const char *dirs, char path[PATH_MAX])
 {
+	char refused[PATH_MAX];
 	int result = -ENOENT;
 
 	for (;; dirs++) {
@@ -103,11 +104,16 @@ static int search(const char *name, const char *dirs, char path[PATH_MAX])
 		if (!err)
 			return 0;
 		/* the search goes on, but this is what it will have found */
-		if (err == -EACCES)
+		if (err == -EACCES && result != err) {
 			result = err;
+			strcpy(refused, path);
+		}
 		dirs += len;
-		if (!*dirs)
-			return result;
+		if (*dirs)
+			continue;
+		if (result == -EACCES)
+			strcpy(path, refused);
+		return result;
 	}
 }
 
@@ -131,7 +137,10 @@ int dune_find_program(const char *name, char *const *envp,
 	}
 	if (!err)
 		return 0;
-	if (err == -EACCES && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (err == -EACCES && stat(path, &st))
+		return dune_err(err, "%s: %s; a directory above it may not be "
+				"searched", path, strerror(errno));
+	if (err == -EACCES && S_ISDIR(st.st_mode))
 		return dune_err(err, "%s: is a directory; name a program in "
 				"it", path);
 	if (err == -EACCES)

@@ -227,6 +227,13 @@ static void reap(void)
 	}
 }
 
+/* A terminal that goes tells its session's leader, and nobody else. */
+static bool hung_up(const struct signalfd_siginfo *s)
+{
+	return s->ssi_code == SI_KERNEL && getsid(0) == getpid() &&
+	       (s->ssi_signo == SIGHUP || s->ssi_signo == SIGCONT);
+}
+
 /*
  * What a process sent to us is meant for the program. What the terminal or the
  * kernel sent to the process group has reached it already.
@@ -240,7 +247,8 @@ static void pass_on(const struct signalfd_siginfo *s)
 		return;
 	if (s->ssi_code == SI_QUEUE)
 		sigqueue(sup.child, sig, value);
-	else if (s->ssi_code == SI_USER || s->ssi_code == SI_TKILL)
+	else if (s->ssi_code == SI_USER || s->ssi_code == SI_TKILL ||
+		 hung_up(s))
 		kill(sup.child, sig);
 }
 

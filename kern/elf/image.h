@@ -108,6 +108,9 @@ struct dune_program {
 };
 int dune_program_open(struct dune_program *prog, int dirfd, const char *path,
 		      int flags, char *const *argv);
+/* The program that `fd` is, which is descriptor `name_fd` to whom it names. */
+int dune_program_open_fd(struct dune_program *prog, int fd, int name_fd,
+			 char *const *argv);
 void dune_program_close(struct dune_program *prog);
 
 /*

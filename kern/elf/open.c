@@ -279,8 +279,8 @@ static void resolve_path(struct dune_program *prog)
 			 prog->script_argv[0] : prog->execfn);
 }
 
-int dune_program_open(struct dune_program *prog, int dirfd, const char *path,
-		      int flags, char *const *argv)
+static int open_program(struct dune_program *prog, int dirfd, int name_fd,
+			const char *path, int flags, char *const *argv)
 {
 	/* Linux gives a program at least an empty name. */
 	static char *const nameless[] = { (char *)"", NULL };
@@ -293,7 +293,7 @@ int dune_program_open(struct dune_program *prog, int dirfd, const char *path,
 		return dune_err(-EINVAL, "unknown execveat flags");
 	if (!path[0] && !(flags & AT_EMPTY_PATH))
 		return dune_err(-ENOENT, "the program's path is empty");
-	ret = make_execfn(prog, dirfd, path);
+	ret = make_execfn(prog, name_fd, path);
 	if (!ret)
 		ret = find_program(prog, dirfd, path, flags);
 	if (!ret && prog->img.interp[0])
@@ -304,6 +304,18 @@ int dune_program_open(struct dune_program *prog, int dirfd, const char *path,
 	}
 	resolve_path(prog);
 	return 0;
+}
+
+int dune_program_open(struct dune_program *prog, int dirfd, const char *path,
+		      int flags, char *const *argv)
+{
+	return open_program(prog, dirfd, dirfd, path, flags, argv);
+}
+
+int dune_program_open_fd(struct dune_program *prog, int fd, int name_fd,
+			 char *const *argv)
+{
+	return open_program(prog, fd, name_fd, "", AT_EMPTY_PATH, argv);
 }
 
 void dune_program_close(struct dune_program *prog)

@@ -251,6 +251,7 @@ static long exec(struct dune_task *t, int dirfd, dune_gva_t path,
 		r = program_fd(t, dirfd, x->path);
 	if (r >= 0) {
 		x->state.prog_fd = r;
+		x->state.prog_name_fd = dirfd;
 		r = name_by_path(dirfd, x->path);
 	}
 	if (!r) {

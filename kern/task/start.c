@@ -130,8 +130,8 @@ static int run_program(struct dune_state *s, const char *path,
 	int sig, r;
 
 	if (s->prog_fd) {
-		r = dune_program_open(&prog, s->prog_fd, "", AT_EMPTY_PATH,
-				      argv);
+		r = dune_program_open_fd(&prog, s->prog_fd, s->prog_name_fd,
+					 argv);
 		close(s->prog_fd);
 	} else {
 		r = dune_program_open(&prog, AT_FDCWD, path, 0, argv);

@@ -19,6 +19,7 @@ struct dune_state {
 					 * 0: they are there or not asked yet */
 	int fd_base;
 	int prog_fd;			/* the program itself, 0: by its path */
+	int prog_name_fd;		/* its number in the program */
 	unsigned int nofile;		/* the program's own soft limit of
 					 * descriptors, at most fd_base */
 	bool confined;			/* the walls are already up */

@@ -1,7 +1,8 @@
 /*
  * Programs that are only a descriptor: a memfd without a name, one that is
- * close-on-exec, a plain file; and what is not a program.
+ * close-on-exec, a plain file, a script; and what is not a program.
  */
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include "guest.h"
 
@@ -19,6 +20,20 @@ static void from(int fd, char *what, const char *want)
 	say("%s: %s, as %s\n", what, how(reap(pid)), want);
 }
 
+/* Its interpreter, this program, is told where to read it. */
+static int script(void)
+{
+	char path[4096], line[4200];
+	int fd = memfd_create("script", 0), len;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+
+	CHECK(fd >= 0 && n > 0 && dup2(fd, 50) == 50);
+	close(fd);
+	len = snprintf(line, sizeof(line), "#!%.*s\n", (int)n, path);
+	CHECK(write(50, line, len) == len && fchmod(50, 0700) == 0);
+	return 50;
+}
+
 int main(int argc, char **argv)
 {
 	char buf[65536];
@@ -26,16 +41,23 @@ int main(int argc, char **argv)
 	ssize_t n;
 
 	if (argc > 1) {
-		say("running: %s\n", argv[1]);
+		say("running: %s, named %s\n", argv[1],
+		    (char *)getauxval(AT_EXECFN));
 		return 7;
 	}
 	self = open("/proc/self/exe", O_RDONLY);
 	mem = memfd_create("program", MFD_CLOEXEC);
-	CHECK(self >= 0 && mem >= 0);
+	/* the numbers are names: not what was open when we were started */
+	CHECK(dup2(self, 48) == 48 && dup3(mem, 49, O_CLOEXEC) == 49);
+	close(self);
+	close(mem);
+	self = 48;
+	mem = 49;
 	while ((n = read(self, buf, sizeof(buf))) > 0)
 		CHECK(write(mem, buf, n) == n);
 	from(mem, "memfd", "exit 7");
 	from(self, "file", "exit 7");
+	from(script(), "script", "exit 7");
 	from(open("/", O_RDONLY | O_DIRECTORY | O_PATH), "directory",
 	     "exit 13");
 	mem = memfd_create("empty", 0);
