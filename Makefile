@@ -58,7 +58,7 @@ $(B)/dune-run $(B)/dune-check:
 # but for what dune.map lists; in the archive one relocatable object whose
 # inner names are made local as well.
 LIB_C	:= $(wildcard libdune/*.c kern/self/*.c kern/vm/*.c) kern/err.c \
-	   $(addprefix kern/,mm/region.c mm/uaccess.c sys/span.c \
+	   $(addprefix kern/,mm/region.c mm/uaccess.c sys/batch.c sys/span.c \
 	     $(addprefix task/,signal.c signal_host.c signal_sys.c \
 	       signal_trap.c sigframe.c))
 LIB_S	:= $(wildcard libdune/*.S kern/self/*.S kern/vm/*.S) \
@@ -191,7 +191,8 @@ $(B)/tests-fuzz/%: tests/fuzz/%.c $(B)/libkern-fuzz.a
 $(B)/tests/guest/%: tests/kvm/guest/%.c tests/kvm/guest/guest.h
 	@echo "  GUEST   $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE -O1 -g -Wall -static -pthread -o $@ $< -lm
+	$(Q)$(CC) -D_GNU_SOURCE -O1 -g -Wall -static -pthread -o $@ $(filter %.c %.a,$^) -lm
+$(B)/tests/guest/batch: $(B)/libdune.a
 $(B)/tests/hostile/%: tests/hostile/%.c tests/hostile/hostile.h \
 		tests/kvm/guest/guest.h
 	@echo "  GUEST   $@"

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "dune/syscall.h"
 #include "kern/elf/image.h"
 #include "kern/err.h"
 #include "kern/layout.h"
@@ -233,6 +234,7 @@ static void fill_aux(struct dune_stack *s, const struct dune_program *prog,
 	add_aux(s, AT_EGID, getegid());
 	add_aux(s, AT_SECURE, 0);
 	add_aux(s, AT_HWCAP2, hwcap2);
+	add_aux(s, DUNE_AT_BATCH, DUNE_NR_BATCH);
 }
 
 /*

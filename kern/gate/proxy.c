@@ -24,6 +24,7 @@
 
 #include "kern/gate/gate.h"
 #include "kern/gate/sites.h"
+#include "kern/sys/batch.h"
 #include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
@@ -468,7 +469,9 @@ static void close_gate(struct dune_task *t)
 
 void dune_gate_exit(struct dune_task *t, const struct dune_call *call)
 {
-	const struct dune_sysrow *row = dune_sys_row(call->nr);
+	static const struct dune_sysrow batch = { .proxy = DUNE_PROXY_YES };
+	const struct dune_sysrow *row = call->nr == DUNE_NR_BATCH ?
+					&batch : dune_sys_row(call->nr);
 	uint64_t t_now, gap;
 
 	if (t->proc->policy->rewrite == DUNE_REWRITE_ON)

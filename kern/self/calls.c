@@ -16,7 +16,7 @@
 #include "kern/self/fds.h"
 #include "kern/self/self.h"
 #include "kern/self/softdirty.h"
-#include "kern/sys/sys.h"
+#include "kern/sys/batch.h"
 #include "kern/task/hostcall.h"
 #include "kern/task/signal.h"
 
@@ -122,54 +122,89 @@ static long restrict_self(struct dune_task *t, struct dune_call *c)
 	dune_self_native(dune_sthread_of(t));
 }
 
-static const struct {
+static dune_sys_handler batch;
+
+/*
+ * alone: not in a batch, for it changes registers or masks, does not return,
+ * or has to leave.
+ */
+static const struct own {
 	long nr;
-	long (*serve)(struct dune_task *t, struct dune_call *c);
+	dune_sys_handler *serve;
+	bool alone;
 } own[] = {
-	{ SYS_rt_sigaction, dune_sys_rt_sigaction },
-	{ SYS_rt_sigprocmask, dune_sys_rt_sigprocmask },
-	{ SYS_rt_sigreturn, dune_sys_rt_sigreturn },
-	{ SYS_rt_sigsuspend, dune_sys_rt_sigsuspend },
-	{ SYS_sigaltstack, dune_sys_sigaltstack },
-	{ SYS_ppoll, dune_sys_with_mask },
-	{ SYS_pselect6, dune_sys_with_mask },
-	{ SYS_epoll_pwait, dune_sys_with_mask },
-	{ SYS_epoll_pwait2, dune_sys_with_mask },
-	{ SYS_arch_prctl, arch_prctl },
-	{ SYS_rseq, rseq },
-	{ SYS_clone, dune_self_clone },
-	{ SYS_clone3, dune_self_clone },
-	{ SYS_fork, dune_self_clone },
-	{ SYS_vfork, dune_self_clone },
-	{ SYS_execve, execute },
-	{ SYS_execveat, execute },
-	{ SYS_prctl, restrict_self },
-	{ SYS_seccomp, restrict_self },
-	{ SYS_exit, dune_self_exit_thread },
-	{ SYS_close, dune_fds_hide },
-	{ SYS_dup, dune_fds_hide },
-	{ SYS_fcntl, dune_fds_hide },
-	{ SYS_fstat, dune_fds_hide },
-	{ SYS_newfstatat, dune_fds_hide },
-	{ SYS_dup2, dune_fds_dup_to },
-	{ SYS_dup3, dune_fds_dup_to },
-	{ SYS_close_range, dune_fds_close_range },
-	{ SYS_open, open_file },
-	{ SYS_openat, open_file },
-	{ SYS_openat2, open_file },
+	{ DUNE_NR_BATCH, batch, true },
+	{ SYS_rt_sigaction, dune_sys_rt_sigaction, false },
+	{ SYS_rt_sigprocmask, dune_sys_rt_sigprocmask, true },
+	{ SYS_rt_sigreturn, dune_sys_rt_sigreturn, true },
+	{ SYS_rt_sigsuspend, dune_sys_rt_sigsuspend, true },
+	{ SYS_sigaltstack, dune_sys_sigaltstack, true },
+	{ SYS_ppoll, dune_sys_with_mask, true },
+	{ SYS_pselect6, dune_sys_with_mask, true },
+	{ SYS_epoll_pwait, dune_sys_with_mask, true },
+	{ SYS_epoll_pwait2, dune_sys_with_mask, true },
+	{ SYS_arch_prctl, arch_prctl, false },
+	{ SYS_rseq, rseq, false },
+	{ SYS_clone, dune_self_clone, true },
+	{ SYS_clone3, dune_self_clone, true },
+	{ SYS_fork, dune_self_clone, true },
+	{ SYS_vfork, dune_self_clone, true },
+	{ SYS_execve, execute, true },
+	{ SYS_execveat, execute, true },
+	{ SYS_prctl, restrict_self, true },
+	{ SYS_seccomp, restrict_self, true },
+	{ SYS_exit, dune_self_exit_thread, true },
+	{ SYS_close, dune_fds_hide, false },
+	{ SYS_dup, dune_fds_hide, false },
+	{ SYS_fcntl, dune_fds_hide, false },
+	{ SYS_fstat, dune_fds_hide, false },
+	{ SYS_newfstatat, dune_fds_hide, false },
+	{ SYS_dup2, dune_fds_dup_to, false },
+	{ SYS_dup3, dune_fds_dup_to, false },
+	{ SYS_close_range, dune_fds_close_range, false },
+	{ SYS_open, open_file, false },
+	{ SYS_openat, open_file, false },
+	{ SYS_openat2, open_file, false },
 };
 
-static long serve(struct dune_task *t, struct dune_call *c)
+static const struct own *find(long nr)
 {
 	unsigned int i;
 
 	for (i = 0; i < DUNE_ARRAY_SIZE(own); i++)
-		if (own[i].nr == c->nr)
-			return own[i].serve(t, c);
+		if (own[i].nr == nr)
+			return &own[i];
+	return NULL;
+}
+
+static long serve(struct dune_task *t, struct dune_call *c)
+{
+	const struct own *o = find(c->nr);
+
+	if (o)
+		return o->serve(t, c);
 	if (dune_smem_is_call(c->nr))
 		return dune_smem_call(&dune_self.mem, c->nr, c->arg);
 	return dune_host_syscall(c->nr, c->arg[0], c->arg[1], c->arg[2],
 				 c->arg[3], c->arg[4], c->arg[5]);
+}
+
+static bool one_of_batch(struct dune_task *t, struct dune_call *c,
+			 const void *ctx, long *ret)
+{
+	const struct own *o = find(c->nr);
+
+	(void)ctx;
+	/* nor where its buffers are looked at before and after */
+	if ((o && o->alone) || dune_self.tracking || dune_barriers.n)
+		return false;
+	*ret = t->slot_full ? -DUNE_ERESTART : serve(t, c);
+	return true;
+}
+
+static long batch(struct dune_task *t, struct dune_call *c)
+{
+	return dune_batch_serve(t, c, one_of_batch, NULL);
 }
 
 /* Somebody looks at dirty bits, maybe by the files of soft-dirty. */

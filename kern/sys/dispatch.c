@@ -4,6 +4,7 @@
 
 #include "kern/report/recent.h"
 #include "kern/report/report.h"
+#include "kern/sys/batch.h"
 #include "kern/sys/fdtype.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/stats.h"
@@ -79,6 +80,25 @@ static void account(struct dune_stats *stats, const struct dune_call *call,
 		count(&s->ns, ns);
 }
 
+/*
+ * One of a batch, on the thread that made it: so it may wait, and a signal
+ * finds it there. Not what changes registers or the thread: calls that are
+ * emulated, but for those that even the proxy may serve.
+ */
+static bool one_of_batch(struct dune_task *task, struct dune_call *call,
+			 const void *ctx, long *ret)
+{
+	const struct dune_sysrow *row = dune_sys_row(call->nr);
+
+	(void)ctx;
+	if (!row || row->flags & (DUNE_F_NORETURN | DUNE_F_CREDS) ||
+	    (row->action == DUNE_DO_EMULATE && !row->proxy))
+		return false;
+	*ret = task->slot_full ? -DUNE_ERESTART :
+				 dune_sys_dispatch(task, call);
+	return true;
+}
+
 long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 {
 	const struct dune_policy *policy = task->proc->policy;
@@ -89,6 +109,8 @@ long dune_sys_dispatch(struct dune_task *task, struct dune_call *call)
 
 	if (call->nr >= DUNE_NR_OWN && own)
 		return own(task, call);
+	if (call->nr == DUNE_NR_BATCH)
+		return dune_batch_serve(task, call, one_of_batch, NULL);
 	call->row = dune_sys_row(call->nr);
 	/* Counted first: not every call returns. */
 	if (call->row)

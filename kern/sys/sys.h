@@ -158,7 +158,8 @@ long dune_sys_decide(const struct dune_policy *policy, int fd_base,
 
 /*
  * Serves one call; the result Linux would leave in rax, or -DUNE_ERESTART.
- * Counts, traces and reports as the policy says.
+ * Counts, traces and reports as the policy says. A batch (batch.h) is what its
+ * calls are.
  */
 long dune_sys_dispatch(struct dune_task *task, struct dune_call *call);
 

@@ -58,6 +58,9 @@ an_exit_each() { # WHAT, CALLS
 }
 exits --exitless=off "$guest/burst" getppid
 an_exit_each 'call without a proxy' 10000
+# One for a batch of 64.
+exits --exitless=off "$guest/batch" 100
+at_most 'exits of 100 batches' 140
 # A signal has to find who copies.
 exits --exitless=on "$guest/burst" long
 an_exit_each 'long copy' 100
