@@ -145,8 +145,7 @@ static void usage(FILE *to)
 	      "Says whether dune-run works here, line by line, and how to "
 	      "mend what is missing.\n"
 	      "      --json     the same for programs\n"
-	      "      --help     this text\n"
-	      "      --version  the version\n"
+	      "  -h, --help     this;  -V, --version\n"
 	      "Status: 0 dune-run will work, 1 it will not, 2 bad usage or "
 	      "output.\n",
 	      to);
@@ -157,14 +156,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
 	static struct facts facts = { .kvm_fd = -1 };
 	bool json = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'j':
 			json = true;
@@ -172,7 +171,7 @@ int main(int argc, char **argv)
 		case 'h':
 			usage(stdout);
 			return told(0);
-		case 'v':
+		case 'V':
 			puts("dune-check " DUNE_VERSION);
 			return told(0);
 		default:

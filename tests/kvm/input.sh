@@ -107,6 +107,12 @@ run x 10 "$dune" "$x/missing"
 complains 'input missing' 127 missing
 run x 10 "$dune" no-such-program-in-path
 complains 'input not in PATH' 127 no-such-program
+run x 10 env PATH="$x:/nowhere" "$dune" mode644
+complains 'input in PATH, not executable' 126 "$x/mode644"
+run x 10 "$dune" -vx "$guest/hello"
+complains 'input: an unknown letter among others' 125 '-x:'
+run x 10 "$dune" -xv "$guest/hello"
+complains 'input: an unknown letter before others' 125 '-x:'
 run x 10 "$dune" "$guest/hello/x"
 case $status in 126 | 127) status=126 ;; esac
 complains 'input below a file' 126 hello/x
