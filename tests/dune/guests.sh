@@ -7,6 +7,7 @@
 guests() {
 	cat <<-'END'
 		hello
+		batch
 		mmap-file|@
 		mprotect
 		mremap

@@ -5,7 +5,8 @@
  *
  * The host is played here: it checks that no pointer outside the arena and no
  * descriptor of the monitor's gets through, and answers at random. Rows that
- * belong to the task, signal and memory modules are decided, not run.
+ * belong to the task, signal and memory modules are decided, not run. Batches
+ * go through the same.
  */
 #include <asm/ioctls.h>
 #include <assert.h>
@@ -28,6 +29,7 @@
 
 #include "kern/layout.h"
 #include "kern/report/report.h"
+#include "kern/sys/batch.h"
 #include "kern/sys/internal.h"
 #include "kern/sys/numbers.h"
 #include "kern/sys/stats.h"
@@ -278,6 +280,8 @@ static bool runs(long nr)
 	};
 	const struct dune_sysrow *row = dune_sys_row(nr);
 
+	if (nr == DUNE_NR_BATCH)
+		return false;
 	if (!row || row->action != DUNE_DO_EMULATE)
 		return true;
 	for (size_t i = 0; i < DUNE_ARRAY_SIZE(ours); i++)
@@ -312,6 +316,40 @@ static uint64_t argument(void)
 	return take(1);
 }
 
+static bool one_of_batch(struct dune_task *t, struct dune_call *c,
+			 const void *ctx, long *ret)
+{
+	(void)ctx;
+	if (!runs(c->nr))
+		return false;
+	*ret = dune_sys_dispatch(t, c);
+	return true;
+}
+
+/* An array of the input's, wherever it says; what follows are results. */
+static void batch(struct dune_call *call)
+{
+	struct dune_syscall *c = (void *)(GUEST + (take(2) & ~7ul) %
+					  GUEST_SIZE);
+	unsigned int n = take(1) % 8;
+	long made;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct dune_syscall s = { .nr = take(2) % DUNE_NR_MAX };
+
+		for (int k = 0; k < 6; k++)
+			s.arg[k] = argument();
+		if ((uint64_t)(c + i + 1) <= GUEST + GUEST_SIZE)
+			c[i] = s;
+	}
+	call->nr = DUNE_NR_BATCH;
+	call->arg[0] = take(1) % 4 ? (uint64_t)c : argument();
+	call->arg[1] = take(1) % 4 ? n : argument();
+	call->arg[2] = take(1) % 4;
+	made = dune_batch_serve(&task, call, one_of_batch, NULL);
+	assert(made < 0 || (uint64_t)made <= (unsigned int)call->arg[1]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dune_call call = { 0 };
@@ -325,6 +363,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	policy.net = knobs & 1;
 	policy.landlock_abi = knobs & 2 ? 6 : 0;
 	memset(policy.allow, knobs & 4 ? 0xff : 0, sizeof(policy.allow));
+	if (knobs & 16) {
+		memset((void *)GUEST, 0, GUEST_SIZE);
+		batch(&call);
+		return 0;
+	}
 	call.nr = knobs & 8 ? (int)take(4) : (long)(take(2) % DUNE_NR_MAX);
 	for (int i = 0; i < 6; i++)
 		call.arg[i] = argument();

@@ -1,7 +1,7 @@
 /*
  * What Dune mode is for: traps, changes of page tables, switches of the address
  * space and ring 3 cost no exit to the host side, and a forwarded system
- * call costs one.
+ * call, or a batch of them, costs one.
  *
  * KVM's own statistics count: fpu_reload is how often KVM_RUN returned.
  */
@@ -12,6 +12,7 @@
 #include "dune/gc.h"
 #include "dune/pgtable.h"
 #include "dune/ring3.h"
+#include "dune/syscall.h"
 
 #define PAGE	4096ul
 #define PAGES	50
@@ -249,6 +250,16 @@ static void call(int i)
 	CHECK(syscall(SYS_getppid) > 0);
 }
 
+static void batch(int i)
+{
+	struct dune_syscall c[64];
+
+	(void)i;
+	for (int k = 0; k < 64; k++)
+		c[k] = (struct dune_syscall){ .nr = SYS_getppid };
+	CHECK(dune_syscall_batch(c, 64, 0) == 64 && c[63].ret > 0);
+}
+
 int main(void)
 {
 	struct dune_caps caps = { .size = sizeof(caps) };
@@ -286,6 +297,7 @@ int main(void)
 	if (caps.native_ring0 || caps.fsgsbase)
 		no_exit("ring 3 and back", ring3);
 	at_most(PAGES, "a forwarded call", call);
+	at_most(PAGES, "64 calls at once", batch);
 	say("done\n");
 	return 0;
 }
