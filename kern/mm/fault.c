@@ -14,21 +14,13 @@
 #define EFAULTS_SUSPECT	4
 #define EFAULTS_LOST	12
 
-/*
- * A touch below a GROWSDOWN region. The host's mapping has the same flag:
- * touching it ourselves asks the host whether it may grow (stack limit,
- * gap to the mapping below) and makes it so.
- */
+/* A touch below a GROWSDOWN region. */
 static struct dune_region *grow_down(struct dune_mm *mm, dune_gva_t addr)
 {
 	const struct dune_region *r = dune_region_next(&mm->regions, addr);
-	dune_gva_t page = DUNE_PAGE_DOWN(addr);
 
 	if (!r || !(r->flags & DUNE_R_GROWSDOWN) || !r->prot ||
-	    dune_touch(addr, r->prot & PROT_WRITE))
-		return NULL;
-	if (dune_region_insert(&mm->regions, page, r->start - page, r->prot,
-			       r->flags))
+	    dune_mm_grow_down(mm, r, DUNE_PAGE_DOWN(addr)))
 		return NULL;
 	return dune_region_find(&mm->regions, addr);
 }

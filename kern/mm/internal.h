@@ -66,6 +66,10 @@ void dune_mm_resync(struct dune_mm *mm, dune_gva_t start, uint64_t len);
 /* Unmaps a range inside the arena. 0 or the host's errno. */
 int dune_mm_unmap(struct dune_mm *mm, dune_gva_t start, uint64_t len);
 
+/* Maps what is between `to`, a page, and the GROWSDOWN region r. */
+int dune_mm_grow_down(struct dune_mm *mm, const struct dune_region *r,
+		      dune_gva_t to);
+
 /* Would `more` counted bytes instead of `less` stay within --mem? */
 bool dune_mm_fits(const struct dune_mm *mm, uint64_t more, uint64_t less);
 

@@ -2,6 +2,7 @@
 #include "kern/mm/internal.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 /* mmap's window of MAP_32BIT (arch/x86/kernel/sys_x86_64.c). */
@@ -60,8 +61,11 @@ static int region_flags(struct request *q)
 	default:
 		return -EINVAL;
 	}
-	if (q->flags & MAP_GROWSDOWN)
+	if (q->flags & MAP_GROWSDOWN) {
+		if (!anon || q->region & DUNE_R_SHARED)
+			return -EINVAL;
 		q->region |= DUNE_R_GROWSDOWN;
+	}
 	if (q->flags & MAP_NORESERVE)
 		q->region |= DUNE_R_NORESERVE;
 	/* populated at once, in the pages the host chose */
@@ -132,11 +136,13 @@ static int choose(struct dune_mm *mm, struct request *q)
 
 /*
  * A place that we found is also free on the host: FIXED_NOREPLACE proves it
- * every time. Only the host's own growth of a GROWSDOWN mapping could differ.
+ * every time. What grows down is grown by us: the host would do it for any
+ * buffer of a system call, past --mem.
  */
 static int host_flags(const struct request *q)
 {
-	int flags = q->flags & ~(MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE);
+	int flags = q->flags & ~(MAP_32BIT | MAP_GROWSDOWN | MAP_FIXED |
+				 MAP_FIXED_NOREPLACE);
 
 	if (q->flags & MAP_FIXED && !(q->flags & MAP_FIXED_NOREPLACE))
 		return flags | MAP_FIXED;
@@ -262,6 +268,30 @@ static int grow_heap(struct dune_mm *mm, dune_gva_t from, dune_gva_t to)
 
 	if (to > DUNE_ARENA_HI ||
 	    !dune_region_free(&mm->regions, from, to - from))
+		return -ENOMEM;
+	return map(mm, &q);
+}
+
+/* May the region's stack be that long? */
+static bool stack_may(const struct dune_mm *mm, uint64_t len)
+{
+	struct rlimit r;
+
+	return len <= __atomic_load_n(&mm->rlimit_stack, __ATOMIC_RELAXED) &&
+	       (getrlimit(RLIMIT_STACK, &r) || len <= r.rlim_cur);
+}
+
+int dune_mm_grow_down(struct dune_mm *mm, const struct dune_region *r,
+		      dune_gva_t to)
+{
+	struct request q = {
+		.addr = to, .len = r->start - to, .prot = r->prot,
+		.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		.fd = -1, .region = r->flags,
+	};
+
+	if (to < DUNE_ARENA_LO || !stack_may(mm, r->end - to) ||
+	    !dune_region_may_grow(&mm->regions, to))
 		return -ENOMEM;
 	return map(mm, &q);
 }

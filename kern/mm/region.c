@@ -259,6 +259,15 @@ bool dune_region_free(struct dune_regions *rs, dune_gva_t start, uint64_t len)
 	       (!r || (r->start > start && floor_of(r) >= start + len));
 }
 
+bool dune_region_may_grow(struct dune_regions *rs, dune_gva_t to)
+{
+	size_t i = first(rs, to);
+	const struct dune_region *below = i > 0 ? &rs->v[i - 1] : NULL;
+
+	return !below || !below->prot || below->flags & DUNE_R_GROWSDOWN ||
+	       to - below->end >= STACK_GAP;
+}
+
 dune_gva_t dune_region_hole_below(struct dune_regions *rs, dune_gva_t lo,
 				  dune_gva_t hi, uint64_t len, uint64_t align)
 {

@@ -82,6 +82,11 @@ bool dune_region_allows(const struct dune_region *r, uint32_t error);
  */
 bool dune_region_free(struct dune_regions *rs, dune_gva_t start, uint64_t len);
 /*
+ * Does a region that grows down to `to` keep that distance to what is mapped
+ * below? Not asked of what grows itself, or has no rights.
+ */
+bool dune_region_may_grow(struct dune_regions *rs, dune_gva_t to);
+/*
  * The highest free range (as above) of len bytes inside [lo, hi) whose start is
  * aligned; 0 when there is none.
  */

@@ -23,11 +23,52 @@ static long eat(int flags, long step)
 	return got;
 }
 
+/*
+ * Mappings of a page that grow down: by touching what is below, or by having
+ * the kernel write there. The child's memory is its own to use up.
+ */
+static long grow(int kernels)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+	const long step = 256 << 10;
+	long got = 0;
+
+	try_init();
+	for (long i = 0; i < 24; i++) {
+		char *p = mmap((char *)0x200000000000 + i * 16 * MIB, PAGE, RW,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN |
+			       MAP_FIXED, -1, 0), *at;
+
+		if (p == MAP_FAILED)
+			break;
+		for (at = p - step; at > p - 7 * MIB; at -= step)
+			if (kernels ? pread(fd, at, step, 0) != step :
+			    !TRY(at[0] = 1))
+				break;
+		got += p - at - step;
+	}
+	return got;
+}
+
+static void grow_by(void)
+{
+	_exit(grow(0) > 80 * MIB);
+}
+
+static void grow_by_kernel(void)
+{
+	_exit(grow(1) > 80 * MIB);
+}
+
 int main(void)
 {
 	long anon, brk_ = 0, none = 0;
 	char *p;
 
+	if (guarded(grow_by))
+		ESCAPED("by what grows down");
+	if (guarded(grow_by_kernel))
+		ESCAPED("by what the kernel lets grow down");
 	anon = eat(MAP_PRIVATE | MAP_ANONYMOUS, MIB);
 	if (anon > 80 * MIB)
 		ESCAPED("%ld MiB by mmap", anon / MIB);

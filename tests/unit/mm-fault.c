@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <unistd.h>
+#include "kern/mm/uaccess.h"
 
 static void faults(void **state)
 {
@@ -151,6 +152,27 @@ static void stack_grows_down(void **state)
 	assert_int_equal(dune_region_find(&mm.regions, low)->prot, R);
 }
 
+static void growing_down_is_counted(void **state)
+{
+	unsigned char in;
+
+	(void)state;
+	begin(8 * P);
+	map(BASE, P, R | W, ANON | MAP_FIXED | MAP_GROWSDOWN);
+	/* not by the host, for the kernel's own writes */
+	assert_int_equal(dune_copy_out(BASE - P, "x", 1), -EFAULT);
+	assert_int_equal(mincore((void *)(BASE - P), P, &in), -1);
+	assert_int_equal(dune_mm_fault(&mm, BASE - 8 * P, PF_W),
+			 DUNE_FAULT_MAPERR);
+	assert_int_equal(dune_mm_fault(&mm, BASE - 4 * P, PF_W),
+			 DUNE_FAULT_OK);
+	assert_int_equal(dune_regions_committed(&mm.regions), 5 * P);
+	/* what it comes near to */
+	map(BASE - 32 * P, P, R, ANON | MAP_FIXED);
+	assert_int_equal(dune_mm_fault(&mm, BASE - 5 * P, PF_W),
+			 DUNE_FAULT_MAPERR);
+}
+
 static void file_that_ends_early(void **state)
 {
 	int fd = memfd_create("f", MFD_CLOEXEC);
@@ -246,6 +268,7 @@ int main(void)
 		T(large_pages),
 		T(stacks_and_small_mappings_stay_small),
 		T(stack_grows_down),
+		T(growing_down_is_counted),
 		T(file_that_ends_early),
 		T(filling_costs_few_faults),
 		T(efaults_without_end_are_reported),
