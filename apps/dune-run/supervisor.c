@@ -227,15 +227,24 @@ static void reap(void)
 	}
 }
 
-/* A terminal that goes tells its session's leader, and nobody else. */
-static bool hung_up(const struct signalfd_siginfo *s)
+/*
+ * What the kernel sends to one process: an alarm set before we were executed;
+ * a terminal that goes, to its session's leader.
+ */
+static bool ours_alone(const struct signalfd_siginfo *s)
 {
-	return s->ssi_code == SI_KERNEL && getsid(0) == getpid() &&
-	       (s->ssi_signo == SIGHUP || s->ssi_signo == SIGCONT);
+	switch (s->ssi_signo) {
+	case SIGALRM:
+		return true;
+	case SIGHUP:
+	case SIGCONT:
+		return getsid(0) == getpid();
+	}
+	return false;
 }
 
 /*
- * What a process sent to us is meant for the program. What the terminal or the
+ * What was sent to us is meant for the program. What the terminal or the
  * kernel sent to the process group has reached it already.
  */
 static void pass_on(const struct signalfd_siginfo *s)
@@ -248,7 +257,7 @@ static void pass_on(const struct signalfd_siginfo *s)
 	if (s->ssi_code == SI_QUEUE)
 		sigqueue(sup.child, sig, value);
 	else if (s->ssi_code == SI_USER || s->ssi_code == SI_TKILL ||
-		 hung_up(s))
+		 (s->ssi_code == SI_KERNEL && ours_alone(s)))
 		kill(sup.child, sig);
 }
 

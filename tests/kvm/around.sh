@@ -34,3 +34,7 @@ if [ -s "$tmp/native.out" ]; then
 else
 	skip 'the terminal hangs up' 'no pseudo terminals here'
 fi
+
+# perl -e 'alarm 5; exec @ARGV' is many people's timeout(1).
+run a 10 "$guest/alarm" "$dune" "$guest/die" cling
+expect 'an alarm set before the start' 142
