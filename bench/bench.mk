@@ -23,9 +23,9 @@ bench-bin: $(BENCHBIN)/micro $(BENCHBIN)/dune-micro $(BENCHBIN)/alternate \
 # Static: they start without a dynamic linker, and in the emulated machine.
 BENCH_CC = mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fno-pie
 $(BENCHBIN)/micro: $(wildcard bench/micro/*.c) $(BENCH_LIB) \
-		$(wildcard bench/micro/*.h bench/lib/*.h)
+		$(B)/libdune.a $(wildcard bench/micro/*.h bench/lib/*.h)
 	@echo "  BENCH   $@"
-	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c,$^)
+	$(Q)$(BENCH_CC) -static -o $@ $(filter %.c %.a,$^)
 $(BENCHBIN)/dune-micro: $(wildcard bench/mode/*.c) $(BENCH_LIB) \
 		$(addprefix bench/micro/,util.c sys.c mem.c proc.c chase.c) \
 		$(B)/libwedge.a $(B)/libdune.a $(wildcard bench/*/*.h)

@@ -132,6 +132,7 @@ checked, is made on the host, and the result goes back in. These calls do next
 to nothing themselves, so what you see is the price of the way. clock_gettime
 is answered inside the virtual machine and makes no call at all.""", [
         micro("getppid", "getppid(2)", GVISOR),
+        micro("batch", "16 getppid(2) at once"),
         micro("getpid", "getpid(2)"),
         micro("read", "read(2), 4 KiB of /dev/zero", GVISOR),
         micro("write", "write(2), 4 KiB to /dev/null"),
@@ -308,6 +309,7 @@ own counts include the host's timer interrupts. Calls served without an exit are
 turned off here (--exitless=off): how many those are depends on whether a
 processor is free.""", [
         counts("getppid(2)", "getppid", 1000),
+        counts("16 getppid(2) at once", "batch", 200),
         counts("read(2), 4 KiB", "read", 1000),
         counts("clock_gettime(2)", "clock", 1000),
         counts("first write, 4 KiB page", "touch4k", 4096),
@@ -345,6 +347,7 @@ at all, for KVM alone or beyond (timer interrupts are among them), and how many
 instructions were emulated, which costs about half a microsecond each and happens
 only where ring 0 is not real.""", [
         mode_counts("a system call, passed on", "getppid", 200),
+        mode_counts("16 system calls at once", "batch", 200),
         mode_counts("a trap, resolved by a handler", "trap", 200),
         mode_counts("appel1, a page", "appel1", 200),
         mode_counts("appel2, a page", "appel2", 200),

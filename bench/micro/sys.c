@@ -1,5 +1,6 @@
 /* System calls that do next to nothing: what is measured is the way there. */
 #include "bench/micro/micro.h"
+#include "dune/syscall.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,6 +25,21 @@ static int64_t run_getppid(unsigned long n)
 
 	while (n--)
 		syscall(SYS_getppid);
+	return bench_now() - t;
+}
+
+/* In one batch. */
+static int64_t run_batch(unsigned long n)
+{
+	struct dune_syscall c[16] = { { 0 } };
+	int64_t t;
+
+	for (int i = 0; i < 16; i++)
+		c[i].nr = SYS_getppid;
+	t = bench_now();
+	while (n--)
+		if (dune_syscall_batch(c, 16, 0) != 16 || c[15].ret <= 0)
+			return -EIO;
 	return bench_now() - t;
 }
 
@@ -119,6 +135,7 @@ static int64_t run_open(unsigned long n)
 const struct bench_case bench_sys[] = {
 	{ "getpid", "getpid(2)", run_getpid, 0 },
 	{ "getppid", "getppid(2)", run_getppid, 0 },
+	{ "batch", "16 getppid(2) by dune_syscall_batch(3)", run_batch, 0 },
 	{ "clock", "clock_gettime(2) through the vDSO", run_clock, 0 },
 	{ "read", "read(2) of 4 KiB from /dev/zero", run_read, 0 },
 	{ "write", "write(2) of 4 KiB to /dev/null", run_write, 0 },
