@@ -38,10 +38,19 @@ int main(int argc, char **argv)
 	CHECK(strstr(report_of(box).text, "openat"));
 	dune_sandbox_destroy(box);
 
+	/* nor along with what is allowed */
+	box = make(OPTIONS(0));
+	load(box, "files");
+	IS(with_path(box, "open_in_batch", "/etc/passwd", &v), -EPERM);
+	CHECK(strstr(report_of(box).text, "openat"));
+	dune_sandbox_destroy(box);
+
 	/* refused, but not the end */
 	box = make(OPTIONS(.flags = DUNE_SANDBOX_LENIENT));
 	load(box, "files");
 	MUST(with_path(box, "open_file", file, &v));
+	IS(v, -EPERM);
+	MUST(with_path(box, "open_in_batch", file, &v));
 	IS(v, -EPERM);
 	dune_sandbox_destroy(box);
 
@@ -53,6 +62,8 @@ int main(int argc, char **argv)
 	MUST(with_path(box, "write_file", file, &v));
 	IS(v, 0);
 	MUST(with_path(box, "open_file", file, &v));
+	IS(v, 0);
+	MUST(with_path(box, "open_in_batch", file, &v));
 	IS(v, 0);
 	MUST(with_path(box, "open_file", "/etc/passwd", &v));
 	IS(v, -EACCES);
