@@ -45,7 +45,7 @@ $(B)/gen/gen-filters: kern/policy/gen/gen-filters.c \
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -pie -o $@ $^ $(LDLIBS)
 $(foreach d,obj asan fuzz,$(B)/$(d)/kern/policy/seccomp.o): $(GEN)
 
-.PHONY: all tests-bin fuzz-bin clean run install uninstall
+.PHONY: all help tests-bin fuzz-bin clean run install uninstall
 all: $(B)/dune-run $(B)/dune-check $(B)/libdune.a $(B)/libdune.so
 
 $(B)/dune-run: $(call obj,obj,$(RUN_C)) $(B)/libkern.a
@@ -210,7 +210,19 @@ clean:
 		$(B)/dune-thumbs $(B)/dune-xml $(B)/dune-sql $(B)/plughost \
 		$(B)/thumbs
 
+help:
+	@echo 'make            programs and library, into build/'
+	@echo 'make run        the same, and shows it on real programs'
+	@echo 'make apps       dune-thumbs and dune-xml as well'
+	@echo "make check      all tests; CHECKFLAGS='--only unit,kvm' some"
+	@echo "make rig        CMD='build/dune-check' in an emulated machine;"
+	@echo '                CPU=intel in one with VT-x'
+	@echo 'make bench      measures: bench/README.md'
+	@echo 'make install    PREFIX=/usr/local DESTDIR=; make uninstall'
+	@echo 'make clean      removes what was built'
+
 D	:= '$(DESTDIR)$(PREFIX)'
+COMPLETION := share/bash-completion/completions
 MAN	= $(foreach n,1 3 5 7,$(wildcard man/*.$(n)))
 
 # Every name of a page but its own: "name page".
@@ -221,7 +233,7 @@ man-aliases = for m in man/*.3; do sed -n '/^\.SH NAME/{n;s/ \\-.*//;s/,//g;p;}'
 install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include $(D)/share/man/man1 \
 		$(D)/share/man/man3 $(D)/share/man/man5 \
-		$(D)/share/man/man7
+		$(D)/share/man/man7 $(D)/$(COMPLETION)
 	install -m 755 $(B)/dune-run $(B)/dune-check $(B)/dune-plughost \
 		$(B)/dune-sql $(wildcard $(B)/dune-thumbs $(B)/dune-xml) \
 		$(D)/bin
@@ -234,13 +246,17 @@ install: all
 	install -m 755 $(B)/libdune-preload.so $(D)/lib
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' \
 		libdune/dune.pc.in > $(D)/lib/pkgconfig/dune.pc
+	install -m 644 apps/completion.bash $(D)/$(COMPLETION)/dune-run
+	for n in check plughost sql thumbs xml; do \
+		ln -sf dune-run $(D)/$(COMPLETION)/dune-$$n; done
 	for m in $(MAN); do install -m 644 $$m $(D)/share/man/man$${m##*.}; done
 	$(man-aliases) | while read -r name page; do \
 		echo ".so man3/$$page" > $(D)/share/man/man3/$$name.3; done
 
 uninstall:
 	rm -rf $(D)/include/dune.h $(D)/include/dune $(D)/include/libdune
-	rm -f $(addprefix $(D)/bin/dune-,run check plughost sql thumbs xml) \
+	rm -f $(foreach d,bin $(COMPLETION),$(addprefix $(D)/$d/dune-,\
+		run check plughost sql thumbs xml)) \
 		$(D)/lib/libdune.a $(D)/lib/libdune.so* \
 		$(D)/lib/libdune-preload.so \
 		$(D)/lib/pkgconfig/dune.pc
