@@ -1,7 +1,7 @@
 /*
  * The host's side of the channel against a guest that answers anything, and
- * the marshalling of calls and callbacks: call.c itself, with the guest's
- * turns taken from the input where the host would sleep.
+ * the marshalling of calls, batches and callbacks: call.c itself, with the
+ * guest's turns taken from the input where the host would sleep.
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -17,6 +17,12 @@ static long guest_turn(long nr, ...);
 #define dune_cause_name	name_of_cause
 #include "libdune/sandbox/call.c"
 #undef syscall
+
+/* Calls of a batch, at most, and a transfer heap with room for three. */
+#define CALLS	16
+#define HEAP	4096
+/* What a call that has not returned has for a result. */
+#define NOTHING	0x5a5a5a5a5a5a5a5a
 
 static const uint8_t *input;
 static size_t left;
@@ -41,7 +47,7 @@ static long guest_turn(long nr, ...)
 {
 	struct dune_ch_slot *s = &ch->slot[0];
 	uint32_t seq = s->to_guest.seq;
-	uint8_t how = 0;
+	uint8_t how = 0, words = 0;
 
 	(void)nr;
 	if (!left) {
@@ -61,6 +67,10 @@ static long guest_turn(long nr, ...)
 		take(&s->to_guest, sizeof(s->to_guest));
 	if (how & 8)
 		take(&s->guest_sleeps, 4);
+	if (how & 16) {
+		take(&words, 1);
+		take((char *)ch + DUNE_CH_HEAP, words * 8);
+	}
 	s->to_host.seq = how & 128 ? seq + how : seq;
 	return 0;
 }
@@ -81,6 +91,34 @@ const char *dune_cause_name(enum dune_cause cause)
 
 static struct dune_sandbox s;
 
+/* What returned may have any result; nothing else of the batch changes. */
+static int batch(void)
+{
+	struct dune_batch_call call[CALLS];
+	struct dune_batch_end end = { 0 };
+	uint32_t n = 0, done = 0, i;
+	int r;
+
+	take(&n, 1);
+	take(&end.until, 1);
+	take(&end.bits, 1);
+	take(&end.value, 2);
+	n %= CALLS + 1;
+	for (i = 0; i < CALLS; i++)
+		call[i] = (struct dune_batch_call) {
+			{ DUNE_CH_BASE + i }, { i, i, i, i, i, i }, NOTHING
+		};
+	r = dune_call_batch(&s, call, n, &end, &done);
+	if (done > n || (r && n && done == n))
+		abort();
+	for (i = 0; i < CALLS; i++)
+		if (call[i].fn.v != DUNE_CH_BASE + i || call[i].arg[0] != i ||
+		    call[i].arg[5] != i ||
+		    (i >= done && call[i].result != NOTHING))
+			abort();
+	return r;
+}
+
 static int called_back(struct dune_sandbox *sb, void *ctx,
 		       const uint64_t *value, uint64_t *result)
 {
@@ -94,6 +132,11 @@ static int called_back(struct dune_sandbox *sb, void *ctx,
 		r = dune_call(&f, DUNE_INT, result, &v, 1);
 		depth--;
 	}
+	if (depth < 20 && value[0] % 4 == 3) {
+		depth++;
+		r = batch();
+		depth--;
+	}
 	return value[0] % 4 == 2 ? -EXDEV : r;
 }
 
@@ -103,11 +146,14 @@ static void channel(void)
 	static struct dune_family family = { .engine = &engine };
 	struct dune_value v[DUNE_ARGS_MAX];
 	struct dune_function f = { &s, { 0 } };
-	uint64_t result, op[3] = { 0 };
+	uint64_t result, op[3] = { 0 }, piece;
 	unsigned int i, n = 0;
 
-	memset(ch, 0, sizeof(*ch));
+	memset(ch, 0, sizeof(*ch) + HEAP);
 	memset(&box, 0, sizeof(box));
+	if (dune_heap_init(&box.heap, HEAP))
+		abort();
+	box.ch_size = sizeof(*ch) + HEAP;
 	box.family = &family;
 	box.ch = ch;
 	memset(&s, 0, sizeof(s));
@@ -139,9 +185,14 @@ static void channel(void)
 			abort();
 		dune_lane_op(&s, 0, DUNE_OP_LOAD, op, op);
 		dune_lane_give(&s, 0);
+		batch();
 	}
 	if (s.lane[0].owner || s.lane[0].depth || depth)
 		abort();
+	/* all of the heap is free again */
+	if (dune_heap_list(&box.heap, &piece, 1) != 1 || piece != HEAP)
+		abort();
+	dune_heap_done(&box.heap);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -149,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!ch)
-		ch = aligned_alloc(4096, sizeof(*ch));
+		ch = aligned_alloc(4096, sizeof(*ch) + HEAP);
 	input = data;
 	left = size;
 	channel();
