@@ -58,20 +58,36 @@ static long message_in(struct message *m, dune_gva_t from)
 }
 
 /*
+ * The header at *at in control data, and *at behind it; NULL: no
+ * more. As the kernel walks: C libraries' ways differ, and one that overlooks
+ * the last header overlooks the descriptors behind it.
+ */
+static struct cmsghdr *next_header(const struct msghdr *h, size_t *at)
+{
+	struct cmsghdr *c;
+
+	if (*at > h->msg_controllen || h->msg_controllen - *at < sizeof(*c))
+		return NULL;
+	c = (struct cmsghdr *)((char *)h->msg_control + *at);
+	/* the kernel says EINVAL */
+	if (c->cmsg_len < sizeof(*c) || c->cmsg_len > h->msg_controllen - *at)
+		return NULL;
+	*at += CMSG_ALIGN(c->cmsg_len);
+	return c;
+}
+
+/*
  * Walks control data in our copy. For each descriptor passed by SCM_RIGHTS
  * the number is checked: false when one is the monitor's.
  */
 static bool rights_ok(const struct msghdr *h, int fd_base)
 {
 	struct cmsghdr *c;
+	size_t at = 0;
 
-	for (c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR((struct msghdr *)h, c)) {
+	while ((c = next_header(h, &at))) {
 		size_t n;
 
-		if (c->cmsg_len < CMSG_LEN(0) ||
-		    c->cmsg_len > (size_t)((char *)h->msg_control +
-					   h->msg_controllen - (char *)c))
-			return true;	/* the kernel says EINVAL */
 		if (c->cmsg_level != SOL_SOCKET ||
 		    c->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -152,8 +168,9 @@ static long send_one(struct dune_task *t, struct dune_call *c, dune_gva_t from)
 static void rights_limit(struct msghdr *h, int limit)
 {
 	struct cmsghdr *c;
+	size_t walked = 0;
 
-	for (c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+	while ((c = next_header(h, &walked))) {
 		size_t n, kept = 0;
 
 		if (c->cmsg_level != SOL_SOCKET ||

@@ -7,7 +7,8 @@
  *   AF_UNIX pairs      always
  *   AF_UNIX sockets    may be made; bound to a path where the policy lets
  *                      files be made (Landlock: MAKE_SOCK)
- *   connecting, or sending to, or binding an abstract AF_UNIX address: --net
+ *   connecting, or sending to, or binding an abstract AF_UNIX address, or one
+ *                      of the kernel's choice: --net
  *   connecting or sending to a path: --net, and a write rule for the path,
  *                      as for any other object that is written to
  *   AF_INET, AF_INET6 (TCP, UDP, ping), AF_NETLINK (routing): --net
@@ -108,8 +109,11 @@ long dune_sock_dest(struct dune_task *t, struct dune_call *c,
 		    struct sockaddr_storage *sa, uint32_t *len, int *hidden)
 {
 	*hidden = -1;
-	/* Linux says EINVAL; AF_UNSPEC ends a connection. */
-	if (*len < sizeof(sa->ss_family) || sa->ss_family == AF_UNSPEC)
+	/* Linux says EINVAL */
+	if (*len < sizeof(sa->ss_family))
+		return 0;
+	/* ends a connection; to send to, it means AF_INET */
+	if (sa->ss_family == AF_UNSPEC && c->nr == SYS_connect)
 		return 0;
 	if (!dune_net_ok(t->proc->policy, c->nr))
 		return dune_violation(c, NEEDS_NET, -EACCES);
@@ -123,16 +127,19 @@ long dune_sock_dest(struct dune_task *t, struct dune_call *c,
 	return 0;
 }
 
-/* bind: names of the file system are Landlock's, the rest needs the net. */
+/*
+ * bind: names of the file system are Landlock's, the rest needs the net. Others
+ * find a name that the kernel chose as well, and AF_UNSPEC may mean AF_INET.
+ */
 static long bind_ok(struct dune_task *t, struct dune_call *c,
 		    const struct sockaddr_storage *sa, uint32_t len)
 {
 	const char *path = ((const struct sockaddr_un *)sa)->sun_path;
 
-	if (len < sizeof(sa->ss_family) || sa->ss_family == AF_UNSPEC)
+	if (len < sizeof(sa->ss_family))
 		return 0;
 	if (sa->ss_family == AF_UNIX &&
-	    (len <= offsetof(struct sockaddr_un, sun_path) || path[0]))
+	    len > offsetof(struct sockaddr_un, sun_path) && path[0])
 		return 0;
 	return dune_net_ok(t->proc->policy, c->nr) ? 0 :
 		dune_violation(c, NEEDS_NET, -EACCES);

@@ -110,7 +110,8 @@ static void addresses(void **state)
 	assert_int_equal(call(SYS_connect, 3, GUEST, sizeof(*un)), -EACCES);
 	assert_non_null(violation);
 	assert_int_equal(call(SYS_bind, 3, GUEST, sizeof(*un)), 0);
-	assert_int_equal(call(SYS_bind, 3, GUEST, 2), 0);	/* autobind */
+	/* a name of the kernel's choice is one */
+	assert_int_equal(call(SYS_bind, 3, GUEST, 2), -EACCES);
 	un->sun_path[0] = 0;
 	assert_int_equal(call(SYS_connect, 3, GUEST, sizeof(*un)), -EACCES);
 	assert_int_equal(call(SYS_bind, 3, GUEST, sizeof(*un)), -EACCES);
@@ -123,6 +124,10 @@ static void addresses(void **state)
 	host.answer = is_copy;
 	in->sin_family = AF_UNSPEC;
 	assert_int_equal(call(SYS_connect, 3, GUEST, sizeof(*in)), 0);
+	/* UDP takes it for AF_INET */
+	assert_int_equal(call(SYS_sendto, 3, GUEST, 0, 0, GUEST, 16),
+			 -EACCES);
+	assert_int_equal(call(SYS_bind, 3, GUEST, sizeof(*in)), -EACCES);
 	assert_int_equal(call(SYS_connect, 3, GUEST, 129), -EINVAL);
 	assert_int_equal(call(SYS_connect, 3, GUEST, -1), -EINVAL);
 	policy.net = true;
@@ -190,6 +195,14 @@ static void sending(void **state)
 	assert_int_equal(call(SYS_sendmsg, 3, GUEST, 0), 16);
 	rights(h, FD_BASE);
 	assert_int_equal(call(SYS_sendmsg, 3, GUEST, 0), -EBADF);
+	/* behind another, and the last one need not end on a boundary */
+	c->cmsg_level = SOL_SOCKET + 1;
+	memcpy((char *)c + CMSG_SPACE(sizeof(int)), c, CMSG_LEN(sizeof(int)));
+	c = (struct cmsghdr *)((char *)c + CMSG_SPACE(sizeof(int)));
+	c->cmsg_level = SOL_SOCKET;
+	h->msg_controllen = CMSG_SPACE(sizeof(int)) + CMSG_LEN(sizeof(int));
+	assert_int_equal(call(SYS_sendmsg, 3, GUEST, 0), -EBADF);
+	c = rights(h, FD_BASE);
 	/* not a message to the socket layer, so not descriptors */
 	c->cmsg_level = SOL_SOCKET + 1;
 	assert_int_equal(call(SYS_sendmsg, 3, GUEST, 0), 16);
