@@ -156,12 +156,40 @@ static void limit_stack(char **argv)
 		execv("/proc/self/exe", argv);
 }
 
+/*
+ * Limits of memory are the program's, and counted as those are that it sets
+ * itself; on the host they would be the monitor's, which maps far more. A hard
+ * limit that we may not raise stays.
+ */
+static void take_memory_limits(struct dune_limits *limits)
+{
+	static const struct {
+		int host, kept;
+	} of[] = {
+		{ RLIMIT_AS, DUNE_LIMIT_AS }, { RLIMIT_DATA, DUNE_LIMIT_DATA },
+	};
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit r;
+
+	for (size_t i = 0; i < DUNE_ARRAY_SIZE(of); i++) {
+		if (getrlimit(of[i].host, &r) || r.rlim_cur == RLIM_INFINITY)
+			continue;
+		limits->v[of[i].kept] = (struct dune_limit){
+			true, r.rlim_cur, r.rlim_max
+		};
+		r.rlim_cur = r.rlim_max;
+		if (setrlimit(of[i].host, &none))
+			setrlimit(of[i].host, &r);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	dune_resume(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "--dune"))
 		dune_in_dune(argc - 1, argv + 1);
 	limit_stack(argv);
+	take_memory_limits(&run.state.limits);
 
 	dune_policy_init(&run.state.policy);
 	dune_options(&run, argc, argv);

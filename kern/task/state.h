@@ -24,7 +24,7 @@ struct dune_state {
 					 * descriptors, at most fd_base */
 	bool confined;			/* the walls are already up */
 	uint64_t deadline_ns;		/* CLOCK_MONOTONIC, 0: none */
-	struct dune_limits limits;	/* once confined */
+	struct dune_limits limits;	/* of the program, where kept */
 	uint64_t sigmask;
 	uint64_t ignored;		/* signals the host cannot remember */
 	uint64_t vvar_size;		/* the host's; cannot be asked behind

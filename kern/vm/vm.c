@@ -367,7 +367,8 @@ int dune_vm_create(struct dune_vm *vm, int kvm_fd, int fd_floor,
 		return dune_err(-ENOMEM, "addresses from %p on are taken in "
 				"this process", ring0_at);
 	if (vm->window == MAP_FAILED || vm->ring0 == MAP_FAILED)
-		return dune_err(-ENOMEM, "no memory for a VM");
+		return dune_err(-ENOMEM, "no memory for a VM; free some, or "
+				"raise ulimit -v and -d");
 	vm->window_hash = vm->window + DUNE_MAX_WINDOWS;
 	/* failing is fine: they come when they are touched */
 	madvise(vm->ring0, FIRST_PAGES, MADV_POPULATE_WRITE);

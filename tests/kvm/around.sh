@@ -19,6 +19,10 @@ complains 'a stack that is too small' 125 stack
 status=$?
 expect 'a small stack' 0 hello
 
+(ulimit -Sd 20000; exec "$dune" "$guest/hello") >"$tmp/a.out" 2>"$tmp/a.err"
+status=$?
+expect 'a limit of data below what a VM takes' 0 hello
+
 if unshare -pf true 2>/dev/null; then
 	run a 10 unshare -pf "$dune" "$guest/hello"
 	complains "another PID namespace's /proc" 125 /proc
