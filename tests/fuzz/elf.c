@@ -3,6 +3,7 @@
  * stack made of strings that the bytes spell.
  */
 #include <stdlib.h>
+#include "tests/unit/bytes.h"
 #include "tests/unit/elf-check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,23 +13,6 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 /* The head of a good program: headers and interpreter. */
 #define HEAD_SIZE offsetof(struct elf_file, rest)
-
-struct bytes {
-	const uint8_t *data;
-	size_t size;
-};
-
-static long read_at(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	const struct bytes *b = ctx;
-
-	if (off >= b->size)
-		return 0;
-	if (len > b->size - off)
-		len = b->size - off;
-	memcpy(buf, b->data + off, len);
-	return len;
-}
 
 /* head of the data's bytes come at once; the file is said to be `size` long */
 static void try_parse(const struct bytes *data, size_t head, uint64_t size)

@@ -8,25 +8,9 @@
 #include "kern/report/backtrace.h"
 #include "kern/report/maps.h"
 #include "kern/report/symbols.h"
+#include "tests/unit/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct bytes {
-	const uint8_t *data;
-	size_t size;
-};
-
-static long read_at(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	const struct bytes *b = ctx;
-
-	if (off >= b->size)
-		return 0;
-	if (len > b->size - off)
-		len = b->size - off;
-	memcpy(buf, b->data + off, len);
-	return len;
-}
 
 static int read_stack(void *ctx, void *dst, dune_gva_t src, size_t len)
 {

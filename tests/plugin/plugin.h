@@ -133,4 +133,16 @@ static inline int call_by_name(struct dune_sandbox *box, const char *name,
 	return err ? err : call_int(&f, result, arg);
 }
 
+/* What long NAME(int) of the first object says, which must not fail. */
+DUNE_PLUGIN_CALL(call_long, long, int)
+
+static inline long by_name(struct dune_sandbox *box, const char *name, int arg)
+{
+	struct dune_function f = function(dune_sandbox_object(box, 0), name);
+	long result = -1;
+
+	MUST(call_long(&f, &result, arg));
+	return result;
+}
+
 #endif

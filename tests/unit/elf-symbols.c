@@ -17,31 +17,15 @@
 #include "kern/report/backtrace.h"
 #include "kern/report/maps.h"
 #include "kern/report/symbols.h"
+#include "tests/unit/bytes.h"
 
 /* ---- symbols ---- */
-
-struct bytes {
-	const char *data;
-	size_t len;
-};
-
-static long read_bytes(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	const struct bytes *b = ctx;
-
-	if (off >= b->len)
-		return 0;
-	if (len > b->len - off)
-		len = b->len - off;
-	memcpy(buf, b->data + off, len);
-	return len;
-}
 
 static bool find(const void *data, size_t len, uint64_t off,
 		 struct dune_symbol *sym)
 {
 	struct bytes b = { data, len };
-	struct dune_symfile f = { read_bytes, &b, len };
+	struct dune_symfile f = { read_at, &b, len };
 
 	return dune_symbol_find(&f, off, sym);
 }

@@ -7,28 +7,13 @@
 #include "tests/unit/gc-final.h"
 #include "tests/unit/gc-os.h"
 
-static bool begin(const struct gc_os *os, unsigned int flags)
-{
-	return begin_with(os, (struct gc_options){
-		.heap_max = 4ul << 20, .nursery = 64ul << 10,
-		.flags = flags | GC_PRECISE_STACKS | GC_VERIFY,
-	});
-}
-
-static void well(const char *wrong)
-{
-	if (wrong)
-		fail_msg("%s", wrong);
-	assert_int_equal(faults, 0);
-}
-
 static void called_once_when_dead(void **state)
 {
 	unsigned int os;
 
 	(void)state;
 	for (os = 0; os < N_OS; os++) {
-		if (!begin(all_os[os], 0))
+		if (!begin_small(all_os[os], 0))
 			continue;
 		well(final_all(all_os[os] != &gc_os_none));
 		gc_exit();
@@ -47,7 +32,7 @@ static void all_of_many(void **state)
 	(void)state;
 	for (os = 0; os < N_OS; os++)
 		for (i = 0; i < 4; i++) {
-			if (!begin(all_os[os], flags[i]))
+			if (!begin_small(all_os[os], flags[i]))
 				continue;
 			many[0] = (struct final_many){ .random = i };
 			final_run(many, flags[i] & GC_STRESS ? 200 : 3000);
@@ -72,7 +57,7 @@ static void in_threads(void **state)
 	int i;
 
 	(void)state;
-	assert_true(begin(&gc_os_protect, GC_INCREMENTAL));
+	assert_true(begin_small(&gc_os_protect, GC_INCREMENTAL));
 	for (i = 0; i < 4; i++) {
 		many[i] = (struct final_many){ .random = i };
 		pthread_create(&t[i], NULL, thread, &many[i]);

@@ -37,4 +37,21 @@ static bool begin_with(const struct gc_os *os, struct gc_options o)
 	return true;
 }
 
+/* A heap that is collected often, and verified each time. */
+static inline bool begin_small(const struct gc_os *os, unsigned int flags)
+{
+	return begin_with(os, (struct gc_options){
+		.heap_max = 4ul << 20, .nursery = 64ul << 10,
+		.flags = flags | GC_PRECISE_STACKS | GC_VERIFY,
+	});
+}
+
+/* NULL, or what a part of a test that returns it has found. */
+static inline void well(const char *wrong)
+{
+	if (wrong)
+		fail_msg("%s", wrong);
+	assert_int_equal(faults, 0);
+}
+
 #endif

@@ -4,18 +4,7 @@
  */
 #include "tests/plugin/plugin.h"
 
-DUNE_PLUGIN_CALL(call_long, long, int)
-
 static bool few;
-
-static long by_name(struct dune_sandbox *box, const char *name, int arg)
-{
-	struct dune_function f = function(dune_sandbox_object(box, 0), name);
-	long result = -1;
-
-	MUST(call_long(&f, &result, arg));
-	return result;
-}
 
 static void leaks(struct dune_sandbox *box)
 {

@@ -10,7 +10,6 @@
 #include "kern/mm/region.h"
 #include "libdune/sandbox/image.h"
 
-DUNE_PLUGIN_CALL(call_long, long, int)
 DUNE_PLUGIN_CALL(call_addr, int, dune_addr)
 
 /* What the second process has to know, besides the file. */
@@ -22,15 +21,6 @@ struct note {
 #define FREED 100
 static char path[64];
 static bool few;
-
-static long by_name(struct dune_sandbox *box, const char *name, int arg)
-{
-	struct dune_function f = function(dune_sandbox_object(box, 0), name);
-	long result = -1;
-
-	MUST(call_long(&f, &result, arg));
-	return result;
-}
 
 static int ask(struct dune_sandbox *box, void *ctx, int *result, int x)
 {
