@@ -22,8 +22,8 @@ int make_image(struct image *im, enum format format, uint32_t width,
 	       uint32_t height);
 
 /*
- * Ways to decode. Each leaves pixels, for image_free(), or fails with a negative
- * errno. They are this process's own, but those that decode_box() lends.
+ * Ways to decode. Each leaves pixels, for image_free(), or fails with a
+ * negative errno. They are this process's own, but those of decode_box().
  */
 int decode_native(struct image *im);	/* a call */
 int decode_futex(struct image *im);	/* a process: shared memory */
