@@ -87,6 +87,7 @@ static const struct {
 	{ "change_fs_far", 1, 0, 1 },
 	{ "signal_parent", 1, 0, 1 },
 	{ "odd_signals", 1, -EFAULT, 0 },
+	{ "forge_runner", 1, 0, 1 },
 	{ "wild_calls", 3000, 1, 0 },
 };
 
