@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -127,16 +128,20 @@ static void start(void)
 {
 	struct dune_state *s = &sup.run->state;
 	pid_t self = getpid();
-	int kind[2];
+	int kind[2], life[2];
 
 	check(dune_broker_create(&sup.broker, &s->policy, &sup.client));
 	s->broker = dune_fds_raise(s, sup.client);
 	check(s->broker);
-	if (pipe2(kind, O_CLOEXEC))
+	if (pipe2(kind, O_CLOEXEC) || pipe2(life, O_CLOEXEC | O_NONBLOCK) ||
+	    fchmod(life[0], 0444))
 		check(dune_err(-errno, "pipe: %s; raise the limit of open "
 			       "files if it is low", strerror(errno)));
 	s->kind_fd = dune_fds_raise(s, kind[0]);
 	check(s->kind_fd);
+	/* readable whoever they become; life[1] is ours alone, to our end */
+	s->lifeline = dune_fds_raise(s, life[0]);
+	check(s->lifeline);
 	take_signals();
 	/* orphans of the sandbox fall to us, so that none escapes --time */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -57,6 +57,16 @@ static const struct metacall {
 	{ SYS_fremovexattr,	0, 0, false,	SYS_removexattr, true },
 };
 
+/* The lifeline's mode keeps it from being opened for writing. */
+static bool is_lifeline(struct dune_task *t, const char *real)
+{
+	char own[sizeof("pipe:[]") + 20];
+
+	return t->proc->lifeline &&
+	       dune_fd_path(t->proc->lifeline, own, sizeof(own)) == 0 &&
+	       strcmp(real, own) == 0;
+}
+
 /*
  * Is the mode, owner ... of what fd is open on the program's to change? Being
  * open for writing is not enough: so is /dev/null, and so are the caller's
@@ -69,7 +79,9 @@ static bool allowed(struct dune_task *t, long fd, bool write)
 
 	if (dune_fd_path(fd, real, sizeof(real)))
 		return false;
-	return real[0] != '/' || strncmp(real, "/memfd:", 7) == 0 ||
+	if (real[0] != '/')
+		return !is_lifeline(t, real);
+	return strncmp(real, "/memfd:", 7) == 0 ||
 	       dune_policy_path_allowed(t->proc->policy, real, write);
 }
 

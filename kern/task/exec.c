@@ -181,6 +181,7 @@ static void fill_state(struct dune_state *s, const struct dune_task *t)
 	s->kvm_fd = p->kvm_fd;
 	s->broker = p->broker;
 	s->self_fd = p->self_fd;
+	s->lifeline = p->lifeline;
 	s->fd_base = p->fd_base;
 	s->confined = true;
 	s->sigmask = t->sigmask;

@@ -19,6 +19,7 @@
 #include "kern/sys/stats.h"
 #include "kern/sys/sys.h"
 #include "kern/task/hostcall.h"
+#include "kern/task/lifeline.h"
 #include "kern/task/signal.h"
 
 #define XSAVE_MAX	8192
@@ -156,7 +157,9 @@ long dune_clone_fork(struct dune_task *t, const struct dune_clone *c)
 	pid = fork_with(t->proc, c->exit_signal);
 	err = errno;
 	if (pid == 0) {
-		if (child_vm(t, &s, c) < 0)
+		if (dune_lifeline_hold(t->proc->lifeline,
+				       &t->proc->lifeline_held) < 0 ||
+		    child_vm(t, &s, c) < 0)
 			dune_task_abort(dune_errmsg());
 		t->proc->vfork_child = false;
 		child_task(t, c);
@@ -193,6 +196,8 @@ static int vfork_main(void *arg)
 
 	dune_current = t;
 	child_task(t, v->clone);
+	if (dune_lifeline_hold(t->proc->lifeline, &t->proc->lifeline_held) < 0)
+		dune_task_abort(dune_errmsg());
 	if (t->proc->broker >= 0)
 		dune_broker_born(t->proc->broker, getppid());
 	if (v->clone->flags & CLONE_CHILD_SETTID)

@@ -15,6 +15,7 @@
 #include "kern/elf/image.h"
 #include "kern/err.h"
 #include "kern/sys/stats.h"
+#include "kern/task/lifeline.h"
 #include "kern/task/pack.h"
 #include "kern/task/signal.h"
 #include "kern/task/state.h"
@@ -30,6 +31,7 @@ static struct dune_mm mm;
 static struct dune_proc proc;
 static struct dune_stats stats;
 static struct dune_task task;
+static int lifeline_held = -1;
 
 static void name_process(const char *path)
 {
@@ -50,7 +52,8 @@ static int raise_walls(struct dune_state *s)
 			return r;
 	}
 	r = s->broker < 0 ? 0 : dune_broker_attach(s->broker);
-	return r ? dune_err(r, "broker: %s", strerror(-r)) : 0;
+	return r ? dune_err(r, "broker: %s", strerror(-r)) :
+		   dune_lifeline_hold(s->lifeline, &lifeline_held);
 }
 
 /* Nothing comes: who started us has ended. */
@@ -110,6 +113,8 @@ static void make_process(const struct dune_state *s, const char *exe)
 			true, s->nofile, s->fd_base
 		};
 	proc.broker = s->broker;
+	proc.lifeline = s->lifeline;
+	proc.lifeline_held = lifeline_held;
 	proc.kvm_fd = s->kvm_fd;
 	proc.self_fd = s->self_fd;
 	pthread_mutex_init(&proc.lock, NULL);
@@ -199,6 +204,7 @@ int dune_start_with(struct dune_state *s, const char *name,
 void dune_state_keep_open(const struct dune_state *s, bool keep)
 {
 	const int fds[] = { s->kvm_fd, s->self_fd, s->broker,
+			    s->lifeline ? s->lifeline : -1,
 			    s->policy.trace_fd, s->policy.report_fd };
 	size_t i;
 

@@ -14,6 +14,7 @@ struct dune_state {
 	struct dune_policy policy;
 	struct dune_kvm_kind kind;
 	int kvm_fd, broker, self_fd;	/* internal descriptors */
+	int lifeline;			/* task/lifeline.h, 0: none */
 	int kind_fd;			/* a pipe that brings `kind` and
 					 * `vvar_size` to the first image,
 					 * 0: they are there or not asked yet */

@@ -50,6 +50,7 @@ struct dune_proc {
 	struct dune_limits limits;	/* under lock */
 	int fd_base;		/* descriptors from here on are the monitor's */
 	int broker;		/* socket to the supervisor, -1: none */
+	int lifeline, lifeline_held;	/* task/lifeline.h */
 	int kvm_fd;
 	int self_fd;		/* the monitor's own binary, for execve */
 	unsigned int threads;	/* guest threads alive */

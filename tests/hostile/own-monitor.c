@@ -1,8 +1,10 @@
 /*
  * Where all files may be read, or even written, /proc has the monitor's memory
- * among them: it stays shut, by whatever way one comes there. Argument: a
- * directory to write in.
+ * among them: it stays shut, by whatever way one comes there. Arguments: a
+ * directory to write in; "all" where the rules allow to write everywhere, for
+ * then the mode of any file is ours to ruin.
  */
+#include <sys/resource.h>
 #include "hostile.h"
 
 static const char *const memory[] = {
@@ -66,8 +68,53 @@ static void addresses_of(const char *pid)
 	}
 }
 
+static bool all;
+
+/* The monitor's pipes and sockets; files are opened as the rules say. */
+static void writable(const char *how, int dir, const char *name)
+{
+	char link[32], to[64] = "";
+	int fd;
+
+	if (!all)
+		fchmodat(dir, name, 0666, 0);
+	fd = openat(dir, name, O_RDWR | O_NONBLOCK);
+	if (fd < 0)
+		fd = openat(dir, name, O_WRONLY | O_NONBLOCK);
+	if (fd < 0)
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, to, sizeof(to) - 1) < 0 || *to != '/')
+		ESCAPED("%s is open, by %s: %s", name, how, to);
+	close(fd);
+}
+
+static void descriptors_of(const char *pid)
+{
+	char dir[64], name[96];
+	struct rlimit ours;
+	int fd;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &ours) == 0);
+	snprintf(dir, sizeof(dir), "/proc/%s/fd", pid);
+	fd = open(dir, O_RDONLY | O_DIRECTORY);
+	for (rlim_t n = ours.rlim_max; n < ours.rlim_max + 40; n++) {
+		snprintf(name, sizeof(name), "%s/%d", dir, (int)n);
+		writable("its name", AT_FDCWD, name);
+		unlink("link");
+		CHECK(symlink(name, "link") == 0);
+		writable("a symlink", AT_FDCWD, "link");
+		if (fd >= 0)
+			writable("its directory", fd,
+				 name + strlen(dir) + 1);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static void look(const char *pid)
 {
+	descriptors_of(pid);
 	memory_of(pid, O_RDONLY);
 	memory_of(pid, O_RDWR);
 	addresses_of(pid);
@@ -78,7 +125,8 @@ int main(int argc, char **argv)
 	char pid[16];
 	pid_t child;
 
-	CHECK(argc == 2 && chdir(argv[1]) == 0);
+	CHECK(argc > 1 && chdir(argv[1]) == 0);
+	all = argc > 2;
 	for (unsigned int i = 0; i < sizeof(memory) / sizeof(*memory); i++) {
 		REFUSED(memory[i], open(memory[i], O_RDONLY));
 		REFUSED(memory[i], open(memory[i], O_RDWR));

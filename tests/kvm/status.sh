@@ -45,23 +45,37 @@ for sig in TERM INT HUP; do
 	expect "SIG$sig to dune-run" ended
 done
 
-# A program cannot choose to outlive it.
-"$dune" "$guest/die" cling </dev/null >"$tmp/d.out" 2>"$tmp/d.err" &
-pid=$!
-until [ -s "$tmp/d.out" ] || [ -s "$tmp/d.err" ]; do
-	usleep 10000 2>/dev/null || sleep 0.01
+# Processes of $guest/die that are alive, a line each.
+alive() {
+	for p in /proc/[0-9]*; do
+		cat "$p/cmdline" 2>/dev/null | tr '\0' ' ' |
+			grep "^$guest/die " | sed "s,^,# ${p#/proc/} ,"
+	done
+}
+
+# A program cannot choose to outlive it, nor can what it started.
+for what in cling brood; do
+	rm -f "$tmp/d.out" "$tmp/d.err"
+	"$dune" "$guest/die" $what </dev/null >"$tmp/d.out" 2>"$tmp/d.err" &
+	pid=$!
+	until [ -s "$tmp/d.out" ] || [ -s "$tmp/d.err" ]; do
+		usleep 10000 2>/dev/null || sleep 0.01
+	done
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	status=killed run=d
+	expect "SIGKILL to dune-run, $what" killed $what
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		[ -n "$(alive)" ] || break
+		usleep 200000 2>/dev/null || sleep 0.2
+	done
+	if [ -n "$(alive)" ]; then
+		not_ok "nothing is left when dune-run is killed, $what"
+		alive
+	else
+		ok "nothing is left when dune-run is killed, $what"
+	fi
 done
-kill -9 $pid
-wait $pid 2>/dev/null
-status=killed run=d
-expect 'SIGKILL to dune-run' killed clings
-usleep 200000 2>/dev/null || sleep 0.2
-if ps w 2>/dev/null | grep -v grep | grep -q "$guest/die [sc]"; then
-	not_ok 'nothing is left when dune-run is killed'
-	ps w | grep -v grep | grep "$guest/die" | sed 's/^/# /'
-else
-	ok 'nothing is left when dune-run is killed'
-fi
 
 run d 10 "$dune"
 complains 'no program' 125 PROGRAM

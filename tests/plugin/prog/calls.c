@@ -19,7 +19,7 @@ DUNE_PLUGIN_CALL(call_copy, dune_addr, dune_addr)
 
 static struct dune_object *o;
 
-static int by_name(const char *name, int arg)
+static int int_by_name(const char *name, int arg)
 {
 	struct dune_function f = function(o, name);
 	int result = -12345;
@@ -126,7 +126,7 @@ static void errors(struct dune_sandbox *box)
 	IS(dune_call(&f, DUNE_INT, &result, v, 1), -EINVAL);	/* void */
 	v[0].type = 77;
 	IS(dune_call(&f, DUNE_INT, &result, v, 1), -EINVAL);
-	IS(by_name("nop", 3), 3);
+	IS(int_by_name("nop", 3), 3);
 }
 
 /* Objects that come from the host's memory. */
@@ -180,15 +180,15 @@ int main(int argc, char **argv)
 	arguments();
 	pointers(box);
 	errors(box);
-	IS(by_name("was_constructed", 1), 8);
-	IS(by_name("aligned", 3), 6);
-	IS(by_name("jumps", 20), 42);
-	IS(by_name("threads", 4), 12);
-	IS(by_name("signals", 9), 9);
-	IS(by_name("floats", 1), 1);
-	IS(by_name("clocks", 4), 4);
-	IS(by_name("allocate", 32), 0);
-	IS(by_name("prints", 5), 5);
+	IS(int_by_name("was_constructed", 1), 8);
+	IS(int_by_name("aligned", 3), 6);
+	IS(int_by_name("jumps", 20), 42);
+	IS(int_by_name("threads", 4), 12);
+	IS(int_by_name("signals", 9), 9);
+	IS(int_by_name("floats", 1), 1);
+	IS(int_by_name("clocks", 4), 4);
+	IS(int_by_name("allocate", 32), 0);
+	IS(int_by_name("prints", 5), 5);
 	memory();
 	return end();
 }
