@@ -121,13 +121,13 @@ static const struct fcntl_cmd {
 
 /*
  * SIGIO may go to oneself only, and to the own group where all of it is the
- * sandbox's: the kernel would ask neither the broker nor, before Landlock
- * scopes, anyone.
+ * sandbox's: the kernel would ask neither the broker nor, for a group, always
+ * Landlock (Linux 6.12 looks at one member and takes that for all).
  */
 static long set_owner(struct dune_task *t, struct dune_call *c, long pid)
 {
 	if (pid == 0 || pid == dune_own(SYS_getpid) ||
-	    (pid == -dune_own(SYS_getpgid, 0) && dune_sys_reachable(t, -pid)))
+	    (pid == -dune_own(SYS_getpgid, 0) && dune_sys_member(t, -pid)))
 		return 0;
 	return dune_violation(c, SIGNALS_ANOTHER, -EPERM);
 }
@@ -137,8 +137,6 @@ long dune_fd_async(struct dune_task *t, struct dune_call *c)
 	char termios[64];
 	long fd, ret;
 
-	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
-		return dune_forward_call(c);
 	fd = dune_fd_hold(t->proc, c->arg[0]);
 	if (fd < 0)
 		return fd;

@@ -149,7 +149,9 @@ int dune_fd_limit(const struct dune_proc *proc);
 dune_sys_handler dune_sys_rlimit;
 /* From this ABI on Landlock keeps signals inside the sandbox. */
 #define DUNE_LANDLOCK_ABI_SIGNALS 6
-/* May the process (or the group it leads) be signalled? */
+/* Is the process (or who leads the group) of this sandbox? */
+bool dune_sys_member(struct dune_task *t, int pid);
+/* May it be signalled: the same, or the kernel is asked anyway. */
 bool dune_sys_reachable(struct dune_task *t, int pid);
 dune_sys_handler dune_sys_kill, dune_sys_tkill, dune_sys_pidfd_signal,
 		 dune_sys_own_pid, dune_sys_own_who;

@@ -24,13 +24,17 @@
 
 bool dune_sys_reachable(struct dune_task *t, int pid)
 {
+	return (!t->proc->policy->strict && t->proc->policy->landlock_abi >=
+		DUNE_LANDLOCK_ABI_SIGNALS) || dune_sys_member(t, pid);
+}
+
+bool dune_sys_member(struct dune_task *t, int pid)
+{
 	if (pid == dune_own(SYS_getpid))
 		return true;
 	/* those of a family of plugin sandboxes are strangers */
 	if (t->proc->policy->strict)
 		return false;
-	if (t->proc->policy->landlock_abi >= DUNE_LANDLOCK_ABI_SIGNALS)
-		return true;
 	/* a child, if only just forked and unknown to the broker yet */
 	if (pid > 0 && dune_own(SYS_waitid, P_PID, pid, 0, WEXITED | WNOHANG |
 				WNOWAIT | __WALL, 0) == 0)

@@ -12,7 +12,7 @@ small_cases() {
 		busybox-echo|20||busybox|echo one two
 		busybox-script|60|$bin $names|busybox|sh script
 		busybox-applets|60|$bin $names|busybox|sh script
-		busybox-tar|60|$bin $names|busybox|sh -c 'find tree -exec touch -d "2020-01-01 00:00:00" {} + && tar cf a.tar tree && mkdir x && tar xf a.tar -C x && sha256sum x/tree/* && rm -r x'
+		busybox-tar|60|$bin $names|busybox|sh -c 'find tree -exec touch -hd "2020-01-01 00:00:00" {} + && tar cf a.tar tree && mkdir x && tar xf a.tar -C x && sha256sum x/tree/* && rm -r x'
 		coreutils|60|$bin $names|bash|script
 		cat|20||cat|data
 		sort-small|30||sort|data

@@ -255,7 +255,7 @@ static void entry_leads_nowhere(void)
 
 	*p = 1;
 	OK(dune_vm_lookup(pgroot, p, 0, &pte));
-	*pte = (*pte & ~0x000ffffffffff000ul) | 1ul << 37;
+	*pte = (*pte & ~0x000ffffffffff000ul) | 1ul << 35;
 	dune_flush_tlb();
 	*(volatile char *)p;
 }
