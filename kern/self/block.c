@@ -184,9 +184,13 @@ bool dune_kind_has(const struct dune_kvm_kind *kind, uint32_t leaf, char reg,
 	return false;
 }
 
+/*
+ * Not where KVM shadows tables: seen on VT-x without EPT, a load of CR3 that
+ * does not flush brought rights back that INVLPG had ended.
+ */
 bool dune_kind_pcid(const struct dune_kvm_kind *kind)
 {
-	return kind->native_ring0 && dune_kind_has(kind, 1, 'c', 17);
+	return kind->host_pte_edits && dune_kind_has(kind, 1, 'c', 17);
 }
 
 bool dune_kind_1g(const struct dune_kvm_kind *kind)

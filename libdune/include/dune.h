@@ -44,7 +44,7 @@ struct dune_caps {
 	uint32_t reserved;
 	uint64_t xcr0;		/* state components of the guest (SDM vol. 1,
 				 * 13.3): bit 2 AVX, bits 5-7 AVX-512 */
-	uint32_t pcid;		/* 1: ring 0 has PCIDs */
+	uint32_t pcid;		/* 1: ring 0 has PCIDs: nested paging */
 	uint32_t pages_1g;	/* 1: tables may have 1 GiB pages */
 	/*
 	 * Dune mode: exits to the host side that one operation costs. Where
