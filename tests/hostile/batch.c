@@ -18,6 +18,19 @@ static long batch(const volatile void *at, unsigned long n)
 	return syscall(DUNE_NR_BATCH, at, n, 0);
 }
 
+/* As the library: who is alone or late is made by itself. */
+static void both(struct dune_syscall *c)
+{
+	long n = batch(c, 2);
+
+	for (n = n > 0 ? n : 0; n < 2; n++) {
+		c[n].ret = syscall(c[n].nr, c[n].arg[0], c[n].arg[1],
+				   c[n].arg[2]);
+		if (c[n].ret < 0)
+			c[n].ret = -errno;
+	}
+}
+
 static void set(struct dune_syscall *c, long nr, long a, const void *b, long n)
 {
 	c->nr = nr;
@@ -125,14 +138,14 @@ static void places(void)
 		memset(c, 0, sizeof(c));
 		set(&c[0], SYS_write, fds[1], (void *)outside[i], 8);
 		set(&c[1], SYS_clock_gettime, 0, (void *)outside[i], 0);
-		batch(c, 2);
+		both(c);
 		if (c[0].ret >= 0 || c[1].ret >= 0)
 			ESCAPED("a buffer at %#lx", outside[i]);
 		/* the array is its own buffer */
 		set(&c[0], SYS_read, fds[0], c, sizeof(c));
 		set(&c[1], SYS_getppid, 0, NULL, 0);
 		(void)!write(fds[1], own, sizeof(own));
-		batch(c, 2);
+		both(c);
 	}
 	drain();
 	contained("arrays and buffers outside");
@@ -150,7 +163,7 @@ static void refused(void)
 		memset(c, 0, sizeof(c));
 		set(&c[0], SYS_getppid, 0, NULL, 0);
 		set(&c[1], nr[i], 2, (void *)1, 0);	/* AF_INET, stream */
-		batch(c, 2);
+		both(c);
 		if (c[1].ret > 0)
 			ESCAPED("call %ld", nr[i]);
 	}
@@ -160,7 +173,7 @@ static void refused(void)
 			continue;
 		set(&c[1], SYS_fcntl, fd, (void *)F_GETFD, 0);
 		c[1].ret = -EBADF;
-		batch(c, 2);
+		both(c);
 		if (c[1].ret != -EBADF)
 			ESCAPED("descriptor %d: %ld", fd, (long)c[1].ret);
 	}
